@@ -1,0 +1,1 @@
+"""Prometheus exporters for Kafka lag, egress, arrival and services."""

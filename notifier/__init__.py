@@ -1,0 +1,1 @@
+"""Takes Alertmanager's webhooks in and never loses one."""

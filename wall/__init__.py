@@ -1,0 +1,1 @@
+"""The wall page: the dashboards' JSON rendered from Prometheus."""

@@ -1,0 +1,1 @@
+"""What every part of ZADS Monitor shares."""
