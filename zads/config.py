@@ -397,7 +397,7 @@ def _overlaps(config: Config) -> Iterable[ConfigError]:
         for position, text in enumerate(community.networks):
             path, network = f"community[{index}].networks[{position}]", ip_network(text)
             for owner, _, other in owned:
-                if owner != community.name and network.version == other.version and network.overlaps(other):  # type: ignore[arg-type]
+                if owner != community.name and network.version == other.version and network.overlaps(other):
                     yield ConfigError(path, f"{text} overlaps {other} of {owner}: traffic could not be told apart")
             owned.append((community.name, path, network))
 
