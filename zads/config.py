@@ -390,8 +390,7 @@ def _duplicates(kind: str, names: Iterable[str]) -> Iterable[ConfigError]:
 def _overlaps(config: Config) -> Iterable[ConfigError]:
     """Find networks of two owners that share addresses: egress could not be told apart."""
     owned: list[tuple[str, str, IPv4Network | IPv6Network]] = [
-        ("internal", f"internal.networks[{i}]", ip_network(text))
-        for i, text in enumerate(config.internal.networks)
+        ("internal", f"internal.networks[{i}]", ip_network(text)) for i, text in enumerate(config.internal.networks)
     ]
     for index, community in enumerate(config.communities):
         for position, text in enumerate(community.networks):

@@ -24,7 +24,7 @@ def _print(args: argparse.Namespace) -> int:
 
 
 def _render(args: argparse.Namespace) -> int:
-    from zads.render import render, write  # type: ignore[import-not-found]
+    from zads.render import render, write
 
     files = render(load(args.config), args.rules.resolve())
     write(files, args.directory)
