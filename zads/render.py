@@ -106,50 +106,28 @@ def alertmanager(config: Config) -> str:
                 "send_resolved": True,
             }
         ]
-    fast = {"group_wait": "1s", "group_interval": "5s"}
+    fast: dict[str, Any] = {"group_wait": "1s", "group_interval": "5s"}
+    route: dict[str, Any] = {
+        "receiver": "notifier",
+        # One group per incident: an alert that is new never waits for the group's interval.
+        "group_by": ["..."],
+        **fast,
+        "repeat_interval": "4h",
+        "routes": [
+            {
+                "receiver": "heartbeat",
+                "matchers": ['alertname="Watchdog"'],
+                "group_wait": "0s",
+                "group_interval": "30s",
+                "repeat_interval": "30s",
+            },
+            {"receiver": "direct", "matchers": ['path="direct"'], **fast, "repeat_interval": "4h"},
+        ],
+    }
     return _yaml(
         {
-            "route": {
-                "receiver": "notifier",
-                # One group per incident: an alert that is new never waits for the group's interval.
-                "group_by": ["..."],
-                **fast,
-                "repeat_interval": "4h",
-                "routes": [
-                    {
-                        "receiver": "heartbeat",
-                        "matchers": ['alertname="Watchdog"'],
-                        "group_wait": "0s",
-                        "group_interval": "30s",
-                        "repeat_interval": "30s",
-                    },
-                    {"receiver": "direct", "matchers": ['path="direct"'], **fast, "repeat_interval": "4h"},
-                ],
-            },
-            "inhibit_rules": [
-                {"source_matchers": ['alertname="HostDown"'], "target_matchers": ['service=~".+"'], "equal": ["host"]},
-                {
-                    "source_matchers": ['alertname=~"ServiceDown|ServiceNotAnswering"', 'service="kafka-public"'],
-                    "target_matchers": ['about=~"community|stream"'],
-                },
-                {
-                    "source_matchers": ['alertname=~"ServiceDown|ServiceNotAnswering"', 'service="mirrormaker"'],
-                    "target_matchers": ['alertname=~"AlertsNotArriving|MirrorLagging|AlertsArrivingSlowly"'],
-                },
-                {
-                    "source_matchers": ['alertname="ServiceDown"'],
-                    "target_matchers": ['alertname="ServiceNotAnswering"'],
-                    "equal": ["service"],
-                },
-                {
-                    "source_matchers": ['alertname="CommunitiesBehind"'],
-                    "target_matchers": ['alertname="CommunityLagging"'],
-                },
-                {
-                    "source_matchers": ['alertname="AlertsNotArriving"'],
-                    "target_matchers": ['alertname=~"MirrorLagging|AlertsArrivingSlowly"'],
-                },
-            ],
+            "route": route,
+            "inhibit_rules": _inhibitions(),
             "receivers": [
                 {"name": "notifier", "webhook_configs": [webhook("/v1/alertmanager")]},
                 {"name": "heartbeat", "webhook_configs": [webhook("/v1/heartbeat/alertmanager")]},
@@ -157,6 +135,25 @@ def alertmanager(config: Config) -> str:
             ],
         }
     )
+
+
+def _inhibitions() -> list[dict[str, Any]]:
+    """Return what is silent while its cause fires: the host's services, Kafka's communities, a mirror's delays."""
+
+    def rule(source: list[str], target: list[str], *equal: str) -> dict[str, Any]:
+        entry: dict[str, Any] = {"source_matchers": source, "target_matchers": target}
+        return entry | ({"equal": list(equal)} if equal else {})
+
+    gone = 'alertname=~"ServiceDown|ServiceNotAnswering"'
+    return [
+        rule(['alertname="HostDown"'], ['service=~".+"'], "host"),
+        rule([gone, 'service="kafka-public"'], ['about=~"community|stream"']),
+        rule([gone, 'service="kafka-public"'], [gone, 'service="mirrormaker"']),
+        rule([gone, 'service="mirrormaker"'], ['alertname=~"AlertsNotArriving|MirrorLagging|AlertsArrivingSlowly"']),
+        rule(['alertname="ServiceDown"'], ['alertname="ServiceNotAnswering"'], "service"),
+        rule(['alertname="CommunitiesBehind"'], ['alertname="CommunityLagging"']),
+        rule(['alertname="AlertsNotArriving"'], ['alertname=~"MirrorLagging|AlertsArrivingSlowly"']),
+    ]
 
 
 def thresholds(config: Config) -> str:

@@ -47,7 +47,8 @@ class Template:
 
     def __init__(self, packet: bytes) -> None:
         reader = fastavro.reader(io.BytesIO(packet))
-        self._record: dict[str, Any] = next(iter(reader))  # type: ignore[assignment]
+        records: list[Any] = list(reader)
+        self._record: dict[str, Any] = records[0]
         self._schema = fastavro.parse_schema(reader.writer_schema)
         empty = io.BytesIO()
         fastavro.writer(empty, self._schema, [], codec="null", sync_marker=_SYNC)
