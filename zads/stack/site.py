@@ -17,7 +17,8 @@ _SITE = re.compile(r"^\[site\]\s*(#.*)?$", re.MULTILINE)
 def moved(text: str, config: Config, now: datetime | None = None) -> str:
     """Return the text of zads.toml with a longitude where dusk was one hour before `now`."""
     dusk = (now or datetime.now(UTC)) - timedelta(hours=1)
-    line = f"longitude = {longitude_for_dusk(dusk, config.site.latitude, config.site.sun_limit)}  # dusk was at {dusk:%H:%M} UTC"
+    longitude = longitude_for_dusk(dusk, config.site.latitude, config.site.sun_limit)
+    line = f"longitude = {longitude}  # dusk was at {dusk:%H:%M} UTC"
     if _LONGITUDE.search(text):
         return _LONGITUDE.sub(line, text, count=1)
     if _SITE.search(text):
