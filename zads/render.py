@@ -33,7 +33,8 @@ def prometheus(config: Config, rules: Path) -> str:
         "alert-arrival": exporters.alert_arrival_port,
         "services": exporters.services_port,
     }
-    jobs = [job(name, f"{listen}:{port}") for name, port in ports.items()]
+    # The services exporter names the host of each service itself.
+    jobs = [{**job(name, f"{listen}:{port}"), "honor_labels": True} for name, port in ports.items()]
     if config.prometheus.node_exporter:
         jobs.append(job("node", config.prometheus.node_exporter))
     agents = {
