@@ -235,7 +235,6 @@ class Thresholds(_Model):
     service_recovering: Seconds = 300.0
     restarts_per_hour: int = 3
     community_lag: Seconds = 1800.0
-    community_lag_for: Seconds = 900.0
     mirror_lag: Seconds = 120.0
     arrival_stalled: Seconds = 120.0
     latency_mirror: Seconds = 120.0

@@ -166,6 +166,8 @@ def thresholds(config: Config) -> str:
 
     for key, value in config.thresholds.model_dump().items():
         record(f"zads:threshold_{key}", float(value))
+    for program in config.stream.public_programs:
+        record("zads:public_program", 1, program=str(program))
     record("zads:threshold_latency_objective", config.stream.latency_objective)
     record("zads:slo_objective", config.slo.objective)
     for community in config.communities:

@@ -169,4 +169,3 @@ def build(config: Config) -> BrokerEgressCollector:
     offsets = OffsetEgress(config, ClusterReader(public, client_id="zads-broker-egress"))
     ports = [host_port(address)[1] for address in public.bootstrap]
     return BrokerEgressCollector(config, Wire(ports), offsets, config.exporters.state_dir / "broker-egress.json")
-

@@ -70,6 +70,7 @@ status.storage.partitions=2
 config.storage.replication.factor=1
 refresh.topics.interval.seconds=10
 offset.flush.interval.ms=5000
+offset.flush.interval.ms=5000
 tasks.max=2
 {target}.producer.compression.type=lz4
 {target}.producer.max.request.size=12000000
