@@ -1,0 +1,90 @@
+"""PagerDuty: trigger, acknowledge and resolve with the key that triggered (Events API v2), by pdpyras.
+
+pdpyras retries 429 without end and sleeps in the caller's thread; that is switched off here, since the
+queue decides when to try again. The library is deprecated and kept behind this one file
+(docs/decisions/0002-pdpyras.md).
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import requests
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # pdpyras announces its successor at import; the decision record knows
+    import pdpyras
+
+from notifier.model import Delivery, DeliveryError
+from notifier.render import Message
+from zads.config import PagerDuty
+
+_TIMEOUT = 10
+_SEVERITY = {"page": "critical", "ticket": "warning", "info": "info"}
+_SUMMARY_MOST = 1024
+
+
+class PagerDutyChannel:
+    """Send events to one service's integration key."""
+
+    name = "pagerduty"
+
+    def __init__(self, settings: PagerDuty, routing_key: str, source: str) -> None:
+        self._source = source
+        session = pdpyras.EventsAPISession(routing_key)
+        session.url = settings.base_url.rstrip("/")
+        session.timeout = _TIMEOUT
+        session.max_network_attempts = 1
+        session.sleep_timer = 0.1
+        session.retry.clear()
+        session.retry[429] = 1  # 0 would mean "for ever" (pdpyras 5.4.1)
+        self._session = session
+
+    def send(self, delivery: Delivery, message: Message) -> Mapping[str, str]:
+        """Send the event; triggering again with the same key only adds to the incident's log."""
+        key = delivery.incident.key[:255]
+        action = {"resolved": "resolve", "acknowledged": "acknowledge"}.get(delivery.kind, "trigger")
+        fields: dict[str, Any] = {}
+        if action == "trigger":
+            fields = {
+                "client": "ZADS Monitor",
+                "client_url": message.links[0][1],
+                "links": [{"href": url, "text": name} for name, url in message.links],
+                "payload": {
+                    "summary": message.title[:_SUMMARY_MOST],
+                    "source": delivery.incident.labels.get("host") or self._source,
+                    "severity": _SEVERITY.get(delivery.incident.severity, "error"),
+                    "component": delivery.incident.subject or "zads",
+                    "class": delivery.incident.labels.get("alertname", "alert"),
+                    "custom_details": self._details(message),
+                },
+            }
+        try:
+            self._session.send_event(action, dedup_key=key, **fields)
+        except pdpyras.PDClientError as error:
+            raise self._refusal(error) from None
+        except requests.RequestException as error:
+            raise DeliveryError(f"pagerduty: {type(error).__name__}", doubtful=True) from None
+        return {}
+
+    @staticmethod
+    def _details(message: Message) -> dict[str, str]:
+        details = {"what": message.lines[0] if message.lines else message.title}
+        for line in message.lines[1:]:
+            key = "first" if line.startswith("First: ") else "impact"
+            details[key] = line.removeprefix("First: ")
+        return details
+
+    @staticmethod
+    def _refusal(error: pdpyras.PDClientError) -> DeliveryError:
+        response = getattr(error, "response", None)
+        if response is None:
+            return DeliveryError(f"pagerduty: {error}", doubtful=True)
+        wait = response.headers.get("Retry-After")
+        words = f"pagerduty: {response.status_code} {response.text[:200]}"
+        if response.status_code == 429:
+            # 120 events a minute and key; the documentation advises half a minute.
+            return DeliveryError(words, retry_after=float(wait) if wait else 30.0)
+        return DeliveryError(words, permanent=400 <= response.status_code < 500, doubtful=response.status_code >= 500)
