@@ -17,7 +17,8 @@ body{font:17px/1.5 Inter,sans-serif;background:#0c0e12;color:#e9ebee;max-width:6
 a{color:#7cc4ff}h1{font-size:1.6rem}h2{font-size:1.2rem;margin-top:2rem}code{background:#20252d;padding:.1em .3em;border-radius:4px}
 article{background:#161a20;border-left:10px solid #2f8f83;border-radius:6px;padding:.8rem 1.2rem;margin:1rem 0}
 article.page{border-color:#d1480a}article.ticket{border-color:#e69f00}article.resolved{border-color:#2f8f83}
-.dim{color:#9aa3ad}button,input,select{font:inherit;padding:.4rem .9rem;border-radius:6px;border:1px solid #3a414c;background:#232933;color:#fff}
+.dim{color:#9aa3ad}button,input,select{font:inherit;padding:.4rem .9rem;border-radius:6px}
+button,input,select{border:1px solid #3a414c;background:#232933;color:#fff}
 table{border-collapse:collapse}td,th{padding:.2rem .9rem .2rem 0;text-align:left;vertical-align:top}pre{white-space:pre-wrap}
 """
 
@@ -81,18 +82,13 @@ def _row(incident: Incident) -> str:
 def details(incident: Incident, timeline: Iterable[tuple[float, str]], token: str, *, may: bool, note: str = "") -> str:
     """Return one incident's page with its timeline and, for who may, the buttons."""
     notes = incident.annotations
-    facts = "".join(
-        f"<p>{label}{html.escape(one_line(notes[key]))}</p>"
-        for key, label in (("impact", ""), ("first", "<b>First:</b> "))
-        if notes.get(key)
-    )
+    words = (("impact", ""), ("first", "<b>First:</b> "))
+    facts = "".join(f"<p>{label}{html.escape(one_line(notes[key]))}</p>" for key, label in words if notes.get(key))
     rows = "".join(f"<tr><td>{clock(at)}</td><td>{html.escape(what)}</td></tr>" for at, what in timeline)
-    runbook = notes.get("runbook_url", "")
-    link = (
-        f'<p><a href="/{html.escape(runbook.removeprefix("docs/").replace(".md", ""))}">Runbook</a></p>'
-        if runbook.startswith("docs/")
-        else ""
-    )
+    labels = "".join(f"<tr><th>{html.escape(k)}</th><td>{html.escape(v)}</td></tr>" for k, v in incident.labels.items())
+    book = notes.get("runbook_url", "")
+    path = html.escape(book.removeprefix("docs/").replace(".md", ""), quote=True)
+    link = f'<p><a href="/{path}">Runbook</a></p>' if book.startswith("docs/") else ""
     state = {"resolved": "over", "acknowledged": f"acknowledged by {incident.acknowledged_by}", "firing": "firing"}[
         incident.state
     ]
@@ -103,7 +99,7 @@ def details(incident: Incident, timeline: Iterable[tuple[float, str]], token: st
         f'<div class="dim">{html.escape(state)} · since {clock(incident.starts_at)}</div>'
         f"<h1>{html.escape(one_line(notes.get('summary') or name_of(incident)))}</h1>{facts}{link}</article>"
         f"{_buttons(incident, token, may=may)}<h2>What happened</h2><table>{rows}</table>"
-        f"<h2>Labels</h2><table>{''.join(f'<tr><th>{html.escape(k)}</th><td>{html.escape(v)}</td></tr>' for k, v in incident.labels.items())}</table>",
+        f"<h2>Labels</h2><table>{labels}</table>",
     )
 
 
