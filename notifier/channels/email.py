@@ -12,6 +12,7 @@ import smtplib
 import ssl
 from collections.abc import Mapping
 from email.message import EmailMessage
+from email.policy import SMTP
 from email.utils import formatdate
 
 from notifier.model import Delivery, DeliveryError
@@ -71,9 +72,10 @@ class EmailChannel:
         mail["X-ZADS-State"], mail["X-ZADS-Severity"] = message.state, incident.severity
         if incident.severity == "page" and message.state == "firing":
             mail["Importance"] = "high"
-        mail.set_content(message.text)
-        mail.add_alternative(message.html, subtype="html")
-        return mail.as_bytes()
+        # Quoted-printable keeps every line under RFC 5321's 1,000 octets, whatever a label contains.
+        mail.set_content(message.text, cte="quoted-printable")
+        mail.add_alternative(message.html, subtype="html", cte="quoted-printable")
+        return mail.as_bytes(policy=SMTP)
 
     @staticmethod
     def _thread_index(key: str, first: bool) -> str:
