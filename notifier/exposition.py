@@ -50,7 +50,7 @@ def _incidents(config: Config, store: Store) -> Iterable[Metric]:
         states.add_metric([state], count)
     for incident in store.open_incidents():
         labels = [incident.headline, incident.state, incident.severity, incident.subject, incident.acknowledged_by]
-        info.add_metric([*labels, str(int(incident.starts_at))], 1)
+        info.add_metric([*labels, str(int(incident.began_at))], 1)
     name = on_call(config, datetime.now(UTC))
     if name:
         duty.add_metric([name], 1)

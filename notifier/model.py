@@ -51,6 +51,12 @@ class Incident:
         return self.labels.get("headline") or self.labels.get("alertname", "ALERT")
 
     @property
+    def began_at(self) -> float:
+        """When the trouble began: Prometheus says when the alert fired, which is after its waiting time."""
+        pending = self.annotations.get("pending", "")
+        return self.starts_at - (float(pending) if pending.isdigit() else 0.0)
+
+    @property
     def key(self) -> str:
         """The key that providers know the incident by."""
         return f"zads-{self.id}-{self.fingerprint}"

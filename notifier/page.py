@@ -66,15 +66,15 @@ def _card(incident: Incident, now: float) -> str:
     )
     return (
         f'<article class="{html.escape(incident.severity)}"><div class="dim">{html.escape(incident.severity)} · since '
-        f"{clock(incident.starts_at)} ({duration(now - incident.starts_at)}) · {who}</div>"
+        f"{clock(incident.began_at)} ({duration(now - incident.began_at)}) · {who}</div>"
         f'<a href="/incident/{incident.id}"><b>{html.escape(summary)}</b></a></article>'
     )
 
 
 def _row(incident: Incident) -> str:
-    lasted = duration((incident.resolved_at or incident.starts_at) - incident.starts_at)
+    lasted = duration((incident.resolved_at or incident.began_at) - incident.began_at)
     return (
-        f"<tr><td>{clock(incident.starts_at)}</td><td>{lasted}</td><td>{html.escape(incident.severity)}</td>"
+        f"<tr><td>{clock(incident.began_at)}</td><td>{lasted}</td><td>{html.escape(incident.severity)}</td>"
         f'<td><a href="/incident/{incident.id}">{html.escape(name_of(incident))}</a></td></tr>'
     )
 
@@ -96,7 +96,7 @@ def details(incident: Incident, timeline: Iterable[tuple[float, str]], token: st
         name_of(incident),
         f'<p><a href="/">All incidents</a></p>{f"<p><b>{html.escape(note)}</b></p>" if note else ""}'
         f'<article class="{html.escape("resolved" if incident.state == "resolved" else incident.severity)}">'
-        f'<div class="dim">{html.escape(state)} · since {clock(incident.starts_at)}</div>'
+        f'<div class="dim">{html.escape(state)} · since {clock(incident.began_at)}</div>'
         f"<h1>{html.escape(one_line(notes.get('summary') or name_of(incident)))}</h1>{facts}{link}</article>"
         f"{_buttons(incident, token, may=may)}<h2>What happened</h2><table>{rows}</table>"
         f"<h2>Labels</h2><table>{labels}</table>",

@@ -110,7 +110,7 @@ def render(delivery: Delivery, external_url: str, now: float) -> Message:
         links.append(("Runbook", runbook if runbook.startswith(("http://", "https://")) else f"{base}/{path}"))
     links.append(("Dashboard", f"{base}/dashboard/{notes.get('dashboard') or 'zads-health'}"))
     state, lines = incident.state, list[str]()
-    started = incident.starts_at
+    started = incident.began_at
     late = now - delivery.created_at > 120 and delivery.attempts > 1
     if delivery.kind == "resolved" or (state == "resolved" and delivery.kind != "firing"):
         ended = incident.resolved_at or now
@@ -143,8 +143,8 @@ def digest(deliveries: Sequence[Delivery], external_url: str, now: float) -> Mes
     firing = [d for d in deliveries if d.kind == "firing"]
     ended = len(deliveries) - len(firing)
     order = {"page": 0, "ticket": 1}
-    worst = min(firing or deliveries, key=lambda d: (order.get(d.incident.severity, 2), d.incident.starts_at)).incident
-    since = clock(min(d.incident.starts_at for d in deliveries))
+    worst = min(firing or deliveries, key=lambda d: (order.get(d.incident.severity, 2), d.incident.began_at)).incident
+    since = clock(min(d.incident.began_at for d in deliveries))
     subjects = len({d.incident.subject for d in deliveries})
     parts = [f"{len(firing)} alerts on {subjects} subjects since {since}"] if firing else []
     parts += [f"{ended} ended"] if ended else []

@@ -145,12 +145,14 @@ def _inhibitions() -> list[dict[str, Any]]:
         entry: dict[str, Any] = {"source_matchers": source, "target_matchers": target}
         return entry | ({"equal": list(equal)} if equal else {})
 
-    gone = 'alertname=~"ServiceDown|ServiceNotAnswering"'
+    gone = 'alertname=~"ServiceDown|ServiceNotAnswering|ServiceJustBack"'
+    paged = 'alertname=~"ServiceDown|ServiceNotAnswering"'
     return [
         rule(['alertname="HostDown"'], ['service=~".+"'], "host"),
         rule([gone, 'service="kafka-public"'], ['about=~"community|stream"']),
-        rule([gone, 'service="kafka-public"'], [gone, 'service="mirrormaker"']),
+        rule([paged, 'service="kafka-public"'], [paged, 'service="mirrormaker"']),
         rule([gone, 'service="mirrormaker"'], ['alertname=~"AlertsNotArriving|MirrorLagging|AlertsArrivingSlowly"']),
+        rule([gone, 'service="kafka-upstream"'], ['about="stream"']),
         rule(['alertname="ServiceDown"'], ['alertname="ServiceNotAnswering"'], "service"),
         rule(['alertname="CommunitiesBehind"'], ['alertname="CommunityLagging"']),
         rule(['alertname="AlertsNotArriving"'], ['alertname=~"MirrorLagging|AlertsArrivingSlowly"']),
