@@ -151,27 +151,25 @@ class AlertArrivalCollector:
             cluster.sizes = {k: v for k, v in reader.log_dirs().values.items() if k in cluster.ends}
         self._arrivals.update(cluster.name, cluster.topics, cluster.ends)
         self._count_bytes(cluster)
-        if cluster.name == "upstream":
-            self._remember(cluster, now)
+        self._remember(cluster, self._histories if cluster.name == "upstream" else self._tail.histories, now)
 
-    def _remember(self, cluster: Cluster, now: float) -> None:
-        """Keep when upstream's log ends were where, for the age of what is not passed on yet."""
-        fresh = [p for p, end in cluster.ends.items() if end > 0 and p not in self._histories]
+    @staticmethod
+    def _remember(cluster: Cluster, histories: dict[TopicPartition, OffsetHistory], now: float) -> None:
+        """Keep when the log ends were where: for the age of what is not passed on, and for times of append."""
+        fresh = [p for p, end in cluster.ends.items() if end > 0 and p not in histories]
         for part in cluster.ends:
-            self._histories.setdefault(part, OffsetHistory())
-            if part not in self._started:
-                self._started[part] = 0
+            histories.setdefault(part, OffsetHistory())
         points: dict[TopicPartition, list[tuple[float, int]]] = defaultdict(list)
         for age in AGES_SECONDS if fresh else ():
             found = cluster.reader.list_offsets(dict.fromkeys(fresh, int((now - age) * 1000))).values
             for part, (offset, _) in found.items():
                 points[part].append((now - age, cluster.ends[part] if offset < 0 else offset))
         for part, rows in points.items():
-            self._histories[part].rebuild(rows)
+            histories[part].rebuild(rows)
         for part, end in cluster.ends.items():
-            self._histories[part].add(now, end)
-        for part in [p for p in self._histories if p not in cluster.ends and p[0] not in cluster.topics]:
-            del self._histories[part]
+            histories[part].add(now, end)
+        for part in [p for p in histories if p not in cluster.ends and p[0] not in cluster.topics]:
+            del histories[part]
 
     def _count_bytes(self, cluster: Cluster) -> None:
         """Add bytes: messages that came, times the mean size of the log's messages."""

@@ -12,6 +12,7 @@ from exporters.alert_arrival.latency import Latency
 from exporters.alert_arrival.packets import AlertPacket, BadPacketError, Decoder
 from zads import kafka
 from zads.config import Config
+from zads.offset_history import OffsetHistory
 
 _LOG = logging.getLogger(__name__)
 _TOPICS_EVERY = 5.0
@@ -31,6 +32,7 @@ class Tail:
         self._tokens = 0.0
         self._filled_at = time.monotonic()
         self._known: set[Any] = set()
+        self._positions: dict[Any, int] = {}  # the next offset of each partition, kept over lost connections
         self._topics_at = 0.0
         self._first = True
         self.latency = Latency()
@@ -40,6 +42,7 @@ class Tail:
         self.exposures: Counter[int] = Counter()
         self.last_alert: dict[int, float] = {}
         self.decoded = self.read = 0
+        self.histories: dict[tuple[str, int], OffsetHistory] = {}  # of the public cluster's log ends; the collector fills it
         self._per_exposure: OrderedDict[tuple[int, float], int] = OrderedDict()
         self._recent: list[tuple[float, int, int]] = []
 
@@ -124,15 +127,17 @@ class Tail:
         parts = {kafka.partition(n, p) for n in names for p in consumer.partitions_for_topic(n) or ()}
         if parts != self._known:
             new = parts - self._known
-            positions = {p: consumer.position(p) for p in self._known & parts}
             consumer.assign(sorted(parts))
-            for part, offset in positions.items():
-                if offset is not None:
-                    consumer.seek(part, offset)
-            if self._first:
-                consumer.seek_to_end(*new)
-            else:
-                consumer.seek_to_beginning(*new)
+            for part in sorted(parts):
+                if part in self._positions:
+                    consumer.seek(part, self._positions[part])
+                elif self._first:
+                    consumer.seek_to_end(part)
+                    self._positions[part] = consumer.position(part)
+                else:
+                    consumer.seek_to_beginning(part)
+            if new:
+                _LOG.info("following %d new partitions", len(new))
             self._known = parts
         self._first = False
 
@@ -142,6 +147,7 @@ class Tail:
             decoded = 0
             for record in records:
                 self.read += 1
+                self._positions[kafka.partition(record.topic, record.partition)] = record.offset + 1
                 if self._afford(len(record.value or b"")):
                     decoded += 1
                     self._decode(record, now)
@@ -165,17 +171,19 @@ class Tail:
             self.errors[error.reason] += 1
             return
         self.decoded += 1
-        self._book(packet, record.timestamp / 1000.0, now)
+        # When it was appended: from the history of log ends; what is newer than that arrived just now.
+        history = self.histories.get((record.topic, record.partition))
+        appended = history.appended_at(record.offset) if history else None
+        self._book(packet, record.timestamp / 1000.0, now if appended is None else min(appended, now))
 
-    def _book(self, packet: AlertPacket, produced: float, now: float) -> None:
+    def _book(self, packet: AlertPacket, produced: float, appended: float) -> None:
         program = packet.program
         if program in self._config.stream.restricted_programs:
             self.restricted[program] += 1
         self.latency.observe("exposure", program, produced - packet.exposure_end)
-        # The tail follows the log's end: a packet is here within a second of its append.
-        self.latency.observe("mirror", program, now - produced)
-        self.latency.observe("total", program, now - packet.exposure_end)
-        self.schemas[packet.schema_version] = now
+        self.latency.observe("mirror", program, appended - produced)
+        self.latency.observe("total", program, appended - packet.exposure_end)
+        self.schemas[packet.schema_version] = appended
         self.last_alert[program] = max(self.last_alert.get(program, 0.0), produced)
         key = (program, packet.jd)
         if key not in self._per_exposure:

@@ -1,0 +1,131 @@
+// Renews the page in place from /api/health.json. Text only ever goes in as text.
+"use strict";
+const EVERY = 5000, LOST_AFTER = 15000;
+let heardAt = Date.now(), lastGood = null;
+
+function tile(element, data) {
+  const look = "tile " + data.look;
+  if (element.className !== look) element.className = look;
+  for (const [part, text] of [["name", data.name ?? data.over], ["word", data.word], ["line", data.line]]) {
+    const child = element.querySelector("." + part);
+    if (child && child.textContent !== text) child.textContent = text;
+  }
+  const word = element.querySelector(".word");
+  if (word) word.classList.toggle("long", data.word.length > 15);
+}
+
+function tiles(container, list, withLine) {
+  while (container.children.length > list.length) container.lastChild.remove();
+  while (container.children.length < list.length) {
+    const section = document.createElement("section");
+    for (const part of withLine ? ["name", "word", "line"] : ["name", "word"]) {
+      const child = document.createElement("div");
+      child.className = part;
+      section.append(child);
+    }
+    container.append(section);
+  }
+  list.forEach((data, index) => tile(container.children[index], data));
+}
+
+function svg(name, attributes, text) {
+  const element = document.createElementNS("http://www.w3.org/2000/svg", name);
+  for (const key in attributes) element.setAttribute(key, attributes[key]);
+  if (text !== undefined) element.textContent = text;
+  return element;
+}
+
+function chart(root, data) {
+  const width = 1270, height = 250, left = 90, right = 160, top = 16, bottom = 42;
+  root.setAttribute("viewBox", `0 0 ${width} ${height}`);
+  root.setAttribute("preserveAspectRatio", "none");
+  root.replaceChildren();
+  if (!data.start) return;
+  const lines = [["rate_upstream", "#56b4e9", "", "IPAC"], ["rate_public", "#ffffff", "3 7", "delivered"]];
+  const most = Math.max(1, ...lines.flatMap(([key]) => (data[key] || []).map((p) => p[1])));
+  const magnitude = 10 ** Math.floor(Math.log10(most));
+  const peak = [1, 2, 3, 4, 6, 10].map((n) => n * magnitude).find((n) => n >= most);
+  const x = (at) => left + ((at - data.start) / (data.end - data.start)) * (width - left - right);
+  const y = (value) => height - bottom - (value / peak) * (height - top - bottom);
+  for (const share of [0, 0.5, 1]) {
+    root.append(svg("line", { x1: left, x2: width - right, y1: y(peak * share), y2: y(peak * share), stroke: "#262b33" }));
+    root.append(svg("text", { x: left - 16, y: y(peak * share) + 8, fill: "#c6ccd3", "font-size": 24, "text-anchor": "end" }, String(+(peak * share).toPrecision(2))));
+  }
+  for (let at = Math.ceil(data.start / 3600) * 3600; at < data.end - 1500; at += 3600) {
+    root.append(svg("text", { x: x(at), y: height - 8, fill: "#c6ccd3", "font-size": 24, "text-anchor": "middle" }, String(new Date(at * 1000).getUTCHours()).padStart(2, "0")));
+  }
+  root.append(svg("text", { x: x(data.end), y: height - 8, fill: "#c6ccd3", "font-size": 24, "text-anchor": "middle" }, "now"));
+  const ends = [];
+  for (const [key, colour, dashes, label] of lines) {
+    const points = data[key] || [];
+    let path = "", before = -Infinity;
+    for (const [at, value] of points) {
+      path += `${at - before > 200 ? "M" : "L"}${x(at).toFixed(1)} ${y(value).toFixed(1)}`;
+      before = at;
+    }
+    if (path) root.append(svg("path", { d: path, fill: "none", stroke: colour, "stroke-width": 3.5, "stroke-dasharray": dashes, "stroke-linejoin": "round" }));
+    ends.push([label, colour, points.length ? y(points[points.length - 1][1]) : height - bottom]);
+  }
+  // Two labels never lie on each other.
+  ends.sort((a, b) => a[2] - b[2]);
+  if (ends[1][2] - ends[0][2] < 30) { ends[0][2] -= 15; ends[1][2] = ends[0][2] + 30; }
+  for (const [label, colour, at] of ends) {
+    root.append(svg("text", { x: width - right + 14, y: Math.min(Math.max(at + 8, 26), height - bottom + 8), fill: colour, "font-size": 24 }, label));
+  }
+}
+
+function foot(root, pairs) {
+  while (root.children.length > pairs.length) root.lastChild.remove();
+  while (root.children.length < pairs.length) {
+    const span = document.createElement("span"), bold = document.createElement("b"), label = document.createElement("span");
+    label.className = "label";
+    span.append(bold, label);
+    root.append(span);
+  }
+  pairs.forEach(([label, value], index) => {
+    const [bold, name] = [root.children[index].querySelector("b"), root.children[index].querySelector(".label")];
+    const first = index > 1;
+    root.children[index].style = "";
+    if (first) root.children[index].prepend(name); else root.children[index].prepend(bold);
+    name.textContent = first ? label + " " : " " + label;
+    bold.textContent = value;
+  });
+}
+
+function show(data) {
+  tile(document.getElementById("headline"), data.headline);
+  tiles(document.getElementById("sky"), data.sky, true);
+  tiles(document.getElementById("communities"), data.communities, true);
+  tiles(document.getElementById("chain"), data.chain, false);
+  chart(document.querySelector("#chart svg"), data.chart || {});
+  document.getElementById("chart").classList.toggle("unknown", data.blind);
+  foot(document.getElementById("foot"), data.foot);
+}
+
+function lost() {
+  // The wall's own server is gone: nothing may stay green.
+  const since = new Date(heardAt).toISOString().slice(11, 16);
+  const unknown = (t) => ({ ...t, word: "UNKNOWN", line: "no data", look: "unknown" });
+  const base = lastGood || { sky: [], communities: [], chain: [], foot: [] };
+  show({
+    headline: { over: "ZADS · monitoring", word: "BLIND", line: `the wall's server has not answered since ${since} UTC`, look: "bad" },
+    sky: base.sky.map(unknown), communities: base.communities.map(unknown), chain: base.chain.map(unknown),
+    foot: [["UTC", new Date().toISOString().slice(11, 16)]], chart: {}, blind: true,
+  });
+}
+
+async function renew() {
+  try {
+    const answer = await fetch("/api/health.json", { cache: "no-store", signal: AbortSignal.timeout(8000) });
+    if (!answer.ok) throw new Error(String(answer.status));
+    const data = await answer.json();
+    heardAt = Date.now();
+    lastGood = data;
+    show(data);
+    document.body.dataset.ready = "1";
+  } catch (error) {
+    if (Date.now() - heardAt > LOST_AFTER) lost();
+  }
+  setTimeout(renew, EVERY);
+}
+renew();
