@@ -82,10 +82,13 @@ def duration(seconds: float) -> str:
 
 
 def rate(bytes_per_second: float) -> str:
-    """Return a rate in few letters."""
-    if bytes_per_second >= 100_000:
-        return f"{bytes_per_second / 1e6:.1f} MB/s"
-    return f"{bytes_per_second / 1e3:.0f} kB/s" if bytes_per_second >= 500 else "0 MB/s"
+    """Return a rate in few letters: as contracts give it, in MB/s."""
+    megabytes = bytes_per_second / 1e6
+    return (
+        f"{megabytes:.0f} MB/s"
+        if megabytes >= 9.95 or megabytes < 0.005
+        else f"{megabytes:.{1 if megabytes >= 0.095 else 2}f} MB/s"
+    )
 
 
 def utc(at: float) -> str:
@@ -287,9 +290,9 @@ def _community(name: str, commits: bool, values: Mapping[str, Mapping[str, float
     if values["late"].get(name) == 1:
         return Tile(title, "BEHIND", f"{duration(lag)} · {waiting:,.0f} alerts", "warn")
     if waiting == 0:
-        return Tile(title, "ON TIME", f"nothing waiting · {speed}", "ok")
+        return Tile(title, "ON TIME", "nothing waiting", "ok")
     if waiting <= values["batch"].get(name, 1):
-        return Tile(title, "ON TIME", f"within a batch · {speed}", "ok")
+        return Tile(title, "ON TIME", f"in batch · {speed}", "ok")
     return Tile(title, "ON TIME", f"{duration(lag)} · {speed}", "ok")
 
 

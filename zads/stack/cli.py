@@ -44,8 +44,8 @@ def _up(args: argparse.Namespace) -> int:
     console = Console(highlight=False, stderr=False)
     if holder(paths):
         console.print("The stack already runs here.")
-        return _finish(paths, console, time.monotonic())
-    begin = time.monotonic()
+        return _finish(paths, console, time.time() - 30)
+    begin = time.time()
     source = args.config.resolve()
     up.sweep(paths)
     config = up.prepare(paths, source)
@@ -60,7 +60,7 @@ def _finish(paths: Paths, console: Console, begin: float) -> int:
     try:
         up.wait_green(paths, lambda line: console.print(f"  {line}"))
         config = load(paths.site)
-        up.wait_flow(config, lambda line: console.print(f"  {line}"))
+        up.wait_flow(config, lambda line: console.print(f"  {line}"), begin)
     except (StackError, ConfigErrors):
         up.down(paths)
         raise
@@ -69,9 +69,11 @@ def _finish(paths: Paths, console: Console, begin: float) -> int:
         up.down(paths)
         return 130
     console.print(_table(paths))
-    console.print(f"All is green after {time.monotonic() - begin:.0f} s. The wall: http://{config.wall.listen}/")
-    console.print(f"The notifier's page: http://{config.notifier.listen}/  What was sent: http://{components.INBOX_HTTP}/")
-    console.print("Cause trouble: .venv/bin/zads sim kill kafka; undo it: .venv/bin/zads sim heal; end: make down")
+    console.print(f"All is green after {time.time() - begin:.0f} s. The wall: http://{config.wall.listen}/")
+    console.print(f"The notifier's page: http://{config.notifier.listen}/")
+    console.print(f"What was sent: http://{components.INBOX_HTTP}/")
+    console.print("Cause trouble: .venv/bin/zads sim kill kafka")
+    console.print("Undo it: .venv/bin/zads sim heal; end: make down")
     return 0
 
 

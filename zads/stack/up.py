@@ -26,11 +26,12 @@ from zads.stack.supervisor import holder, log_tail
 _GREEN_WITHIN = 240.0
 _FLOWS_WITHIN = 120.0
 _RESTARTS_MOST = 4
+# Each has to be seen after the start: Prometheus still gives out values of an earlier run for five minutes.
 _FLOW = {
-    "alerts arrive at IPAC": 'sum(zads_night_alerts{cluster="upstream"}) > 0',
-    "alerts arrive at ZADS": 'sum(zads_night_alerts{cluster="public"}) > 0',
-    "communities take them": "sum(zads_community_delivered_alerts_total) > 0",
-    "every target is scraped": "min(up) == 1",
+    "every target is scraped": "(min(up) == 1) and on () (min(timestamp(up)) > SINCE)",
+    "alerts arrive at IPAC": 'sum(zads_night_alerts{cluster="upstream"} and timestamp(zads_night_alerts) > SINCE) > 0',
+    "alerts arrive at ZADS": 'sum(zads_night_alerts{cluster="public"} and timestamp(zads_night_alerts) > SINCE) > 0',
+    "communities take them": "sum(zads_community_delivered_alerts_total and timestamp(zads_community_delivered_alerts_total) > SINCE) > 0",
 }
 
 
@@ -125,7 +126,7 @@ def wait_green(paths: Paths, say: Any) -> None:
         )
 
 
-def wait_flow(config: Config, say: Any) -> None:
+def wait_flow(config: Config, say: Any, since: float) -> None:
     """Wait until alerts flow from end to end, as Prometheus sees it.
 
     Raises StackError with what is missing.
@@ -133,7 +134,7 @@ def wait_flow(config: Config, say: Any) -> None:
     begin, missing = time.monotonic(), dict(_FLOW)
     while missing:
         for name, expression in list(missing.items()):
-            if query(config, expression):
+            if query(config, expression.replace("SINCE", f"{since:.0f}")):
                 del missing[name]
                 say(f"{name} ({time.monotonic() - begin:.0f} s)")
         if missing and time.monotonic() - begin > _FLOWS_WITHIN:
