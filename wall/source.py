@@ -18,7 +18,8 @@ _KEEP = 4.0
 _KEEP_CHART = 20.0
 _TIMEOUT = 4.0
 _HOURS = 6
-_POINTS = 240
+_POINTS = 720
+_LEAST_SECONDS = 1800.0
 _LINES = ("rate_upstream", "rate_public")
 
 
@@ -70,7 +71,7 @@ class Source:
     def _lines(self, now: float) -> dict[str, Any]:
         """Return tonight as two lines: [time, alerts per second]."""
         start, step = now - _HOURS * 3600, _HOURS * 3600 / _POINTS
-        chart: dict[str, Any] = {"start": start, "end": now}
+        chart: dict[str, Any] = {"end": now}
         for name in _LINES:
             parameters: dict[str, str | float] = {
                 "query": SIGNALS[name].expression,
@@ -85,4 +86,6 @@ class Source:
             except (requests.RequestException, ValueError, KeyError):
                 rows = []
             chart[name] = [[at, float(value)] for at, value in rows[0]["values"]] if rows else []
-        return chart
+        # A stack that is young fills the picture too; it never shows less than half an hour.
+        first = min((chart[name][0][0] for name in _LINES if chart[name]), default=now)
+        return {**chart, "start": max(start, min(first, now - _LEAST_SECONDS))}

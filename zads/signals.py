@@ -60,9 +60,9 @@ _add(
     "When IPAC's newest alert was put on record.",
     'max(zads_last_alert_timestamp_seconds{cluster="upstream"})',
 )
-_add("delay", "s", "Exposure to ZADS, 95th percentile of 5 minutes.", 'max(zads:alert_latency_seconds:p95{stage="total"})')
+_add("delay", "s", "Exposure to ZADS, 95th percentile of 2 minutes.", 'max(zads:alert_latency_seconds:p95{stage="total"})')
 _add(
-    "delay_mirror", "s", "IPAC to ZADS, 95th percentile of 5 minutes.", 'max(zads:alert_latency_seconds:p95{stage="mirror"})'
+    "delay_mirror", "s", "IPAC to ZADS, 95th percentile of 2 minutes.", 'max(zads:alert_latency_seconds:p95{stage="mirror"})'
 )
 _add("delay_goal", "s", "The promised delay.", "max(zads:threshold_latency_objective)")
 _add("delay_mirror_goal", "s", "The most that the mirror may take.", "max(zads:threshold_latency_mirror)")

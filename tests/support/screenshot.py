@@ -35,6 +35,18 @@ def shoot(url: str, file: str, width: int = 1920, height: int = 1080, ready: str
     return errors
 
 
+def page_text(url: str, ready: str = "body[data-ready]") -> str:
+    """Return the text that a reader sees in a real browser."""
+    with sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=shutil.which("chromium"), args=ARGUMENTS)
+        page = browser.new_page(viewport={"width": 1920, "height": 1080})
+        page.goto(url)
+        page.wait_for_selector(ready, timeout=15000)
+        text = page.inner_text("main")
+        browser.close()
+    return text
+
+
 if __name__ == "__main__":
     size = [int(value) for value in sys.argv[3:5]] or [1920, 1080]
     print(shoot(sys.argv[1], sys.argv[2], *size, ready="body[data-ready]" if ":28080" in sys.argv[1] else None))

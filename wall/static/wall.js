@@ -51,8 +51,10 @@ function chart(root, data) {
     root.append(svg("line", { x1: left, x2: width - right, y1: y(peak * share), y2: y(peak * share), stroke: "#262b33" }));
     root.append(svg("text", { x: left - 16, y: y(peak * share) + 8, fill: "#c6ccd3", "font-size": 24, "text-anchor": "end" }, String(+(peak * share).toPrecision(2))));
   }
-  for (let at = Math.ceil(data.start / 3600) * 3600; at < data.end - 1500; at += 3600) {
-    root.append(svg("text", { x: x(at), y: height - 8, fill: "#c6ccd3", "font-size": 24, "text-anchor": "middle" }, String(new Date(at * 1000).getUTCHours()).padStart(2, "0")));
+  const span = data.end - data.start, step = span > 9000 ? 3600 : 600;
+  for (let at = Math.ceil(data.start / step) * step; at < data.end - span * 0.06; at += step) {
+    const clock = new Date(at * 1000).toISOString();
+    root.append(svg("text", { x: x(at), y: height - 8, fill: "#c6ccd3", "font-size": 24, "text-anchor": "middle" }, step === 3600 ? clock.slice(11, 13) : clock.slice(11, 16)));
   }
   root.append(svg("text", { x: x(data.end), y: height - 8, fill: "#c6ccd3", "font-size": 24, "text-anchor": "middle" }, "now"));
   const ends = [];

@@ -152,6 +152,7 @@ class Reader:
         self._since_commit = 0
         if self._consumer.assignment():
             self._consumer.commit()
+            self._committed = {f"{p.topic}:{p.partition}": self._consumer.position(p) for p in self._consumer.assignment()}
 
     def _find_topics(self) -> None:
         """Follow the topics, where no subscription by pattern does it."""
@@ -200,7 +201,8 @@ class Reader:
         self._recorded_at = now
         parts = list(self._consumer.assignment())
         position = {f"{p.topic}:{p.partition}": self._consumer.position(p) for p in parts} if parts else {}
-        content = {"at": now, "received": self._received, "bytes": self._bytes, "position": position}
+        content: dict[str, Any] = {"at": now, "received": self._received, "bytes": self._bytes, "position": position}
+        content["committed"] = self._committed
         partial = self._record.with_suffix(".new")
         partial.write_text(json.dumps(content), encoding="utf-8")
         partial.replace(self._record)
