@@ -32,3 +32,4 @@ test: install
 
 generate: install
 	$(VENV)/bin/python -m zads.metrics > docs/metrics.md
+	$(VENV)/bin/python -m dashboards.build

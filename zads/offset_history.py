@@ -11,7 +11,7 @@ from bisect import bisect_right
 
 AGES_SECONDS = tuple(5.0 * 1.9**step for step in range(20))  # 5 s to 11 days
 _MOST_POINTS = 400
-_SPACING = 0.02
+_SPACING = 0.04
 
 
 class OffsetHistory:

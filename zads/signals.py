@@ -24,8 +24,19 @@ def _add(name: str, unit: str, description: str, expression: str) -> None:
 
 _PUBLIC = "* on (program) group_left () zads:public_program"
 _add("data_timestamp", "dateTimeAsIso", "When Prometheus last scraped anything.", "max(timestamp(up))")
-_add("firing", "short", "Alerts that fire.", 'ALERTS{alertstate="firing", severity=~"page|ticket"}')
-_add("active_since", "dateTimeAsIso", "When each alert's condition became true.", "ALERTS_FOR_STATE")
+# A Prometheus that was restarted still gives out its former alerts for five minutes: only fresh ones count.
+_add(
+    "firing",
+    "short",
+    "Alerts that fire.",
+    'ALERTS{alertstate="firing", severity=~"page|ticket"} and timestamp(ALERTS{alertstate="firing"}) > time() - 30',
+)
+_add(
+    "active_since",
+    "dateTimeAsIso",
+    "When each alert's condition became true.",
+    "ALERTS_FOR_STATE and timestamp(ALERTS_FOR_STATE) > time() - 30",
+)
 _add("incidents", "short", "Open incidents with their acknowledgements.", "zads_incident_info")
 _add("services", "short", "Whether each service answers.", "min by (service) (zads_service_answering)")
 _add("service_up", "short", "Whether each service's process is there.", "min by (service) (zads_service_up)")
