@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import random
 import sqlite3
 import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 from notifier.channels import Channel
 from notifier.model import Delivery, DeliveryError, Incident
@@ -21,6 +22,7 @@ _IDLE = 30.0
 _FOLD_AFTER = 120.0
 _STORM = 20
 _UNHEALTHY_AFTER = 3
+_PROBE_MOST = 60.0  # while a provider is away, one try a minute, whatever waits
 BUCKETS = (0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0, 3600.0)
 
 
@@ -32,6 +34,7 @@ class ChannelBooks:
         self.retries = 0
         self.failures = 0  # in a row
         self.refused = False  # the last answer was a permanent error
+        self.held_until = 0.0  # the circuit is open, or the provider asked for a pause
         self.delays: list[int] = [0] * (len(BUCKETS) + 1)
         self.delay_sum = 0.0
 
@@ -62,7 +65,7 @@ class Dispatcher:
         channels: Iterable[Channel],
         external_url: str,
         *,
-        fallback: Callable[[str, str], str | None] = lambda _channel, _severity: None,
+        fallback: Callable[[str, str, Collection[str]], str | None] = lambda _channel, _severity, _broken: None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._store, self._url, self._fallback, self._clock = store, external_url, fallback, clock
@@ -71,6 +74,7 @@ class Dispatcher:
         for name in self.channels:
             self.books[name] = ChannelBooks()
         self._wake = {name: threading.Event() for name in self.channels}
+        self._emergencies = itertools.count(1)
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
 
@@ -98,7 +102,8 @@ class Dispatcher:
     def emergency(self, incidents: Iterable[Incident], channels: Iterable[str], reason: str) -> None:
         """Send pages straight from memory: the record cannot be written, and nobody shall sleep through it."""
         for incident in incidents:
-            delivery = Delivery(0, incident, "", "firing", 1, self._clock())
+            # A number of its own, below those of the record: channels remember by it who has taken what.
+            delivery = Delivery(-next(self._emergencies), incident, "", "firing", 1, self._clock())
             message = render(delivery, self._url, self._clock())
             message = type(message)(
                 message.state,
@@ -122,12 +127,17 @@ class Dispatcher:
                 return
             except DeliveryError as error:
                 _LOG.warning("emergency by %s, try %d: %s", name, attempt, error)
-                time.sleep(min(2.0**attempt, 30.0))
+                if self._stop.wait(error.retry_after or min(2.0**attempt, 30.0)):
+                    return
 
     def _work(self, name: str) -> None:
         while not self._stop.is_set():
             self._wake[name].clear()
             try:
+                held = self.books[name].held_until - self._clock()
+                if held > 0:
+                    self._pause(held)
+                    continue
                 worked = self._storm(name) or self._one(name)
                 due = 0.0 if worked else self._store.next_due(name)
             except sqlite3.Error as error:
@@ -137,6 +147,10 @@ class Dispatcher:
                 # What is due but waits for an earlier message of its incident is looked at again soon.
                 wait = _IDLE if due is None else max(1.0, min(due, _IDLE))
                 self._wake[name].wait(wait)
+
+    def _pause(self, seconds: float) -> None:
+        """Wait although there may be something to send: a new message does not lift a provider's limit."""
+        self._stop.wait(min(seconds, _MOST))
 
     def _storm(self, name: str) -> bool:
         """Tell many at once in one message; PagerDuty groups by itself and keeps each incident."""
@@ -150,8 +164,12 @@ class Dispatcher:
             lead = Delivery(first.id, first.incident, name, "digest", first.attempts, first.created_at)
             self.channels[name].send(lead, digest(many, self._url, self._clock()))
         except DeliveryError as error:
-            self._note_failure(name, error)
-            self._store.release_many(many, str(error), error.retry_after or backoff(first.attempts))
+            if error.permanent:
+                for delivery in many:
+                    self._on_error(name, delivery, error)
+            else:
+                self._note_failure(name, error)
+                self._store.release_many(many, str(error), error.retry_after or backoff(first.attempts))
             return True
         self._store.sent_many(many)
         self.books[name].sent(self._clock() - many[0].created_at)
@@ -191,6 +209,10 @@ class Dispatcher:
         book.failures += 1
         book.refused = error.permanent
         book.outcomes["refused" if error.permanent else "failed"] += 1
+        if error.retry_after:
+            book.held_until = self._clock() + error.retry_after
+        elif not error.permanent and book.failures >= _UNHEALTHY_AFTER:
+            book.held_until = self._clock() + min(_PROBE_MOST, backoff(book.failures))
 
     def _on_error(self, name: str, delivery: Delivery, error: DeliveryError) -> None:
         self._note_failure(name, error)
@@ -199,7 +221,8 @@ class Dispatcher:
         )
         again, fallback = error.retry_after or backoff(delivery.attempts), None
         if error.permanent:
-            fallback = None if delivery.fallback_for else self._fallback(name, delivery.incident.severity)
+            broken = [other for other, book in self.books.items() if not book.healthy]
+            fallback = None if delivery.fallback_for else self._fallback(name, delivery.incident.severity, broken)
         self._store.failed(
             delivery, str(error), None if error.permanent else again, doubtful=error.doubtful, fallback=fallback
         )

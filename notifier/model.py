@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from typing import Any, Literal
 
 Severity = Literal["page", "ticket", "info"]
@@ -62,6 +66,11 @@ class Incident:
         return f"zads-{self.id}-{self.fingerprint}"
 
     @property
+    def episode_key(self) -> str:
+        """The key of this episode, also where the record could not be written and gave no number."""
+        return f"zads-{self.fingerprint}-{int(self.starts_at)}"
+
+    @property
     def subject(self) -> str:
         """What it is about: the community, service or host."""
         for name in ("community", "service", "host", "channel", "job"):
@@ -99,14 +108,24 @@ class DeliveryError(Exception):
         super().__init__(message)
 
 
+def retry_after(value: str | None) -> float | None:
+    """Return the seconds of a Retry-After header (RFC 9110: seconds or a date); None where there is none."""
+    if not value:
+        return None
+    if value.strip().isdigit():
+        return float(value)
+    try:
+        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
+    except (ValueError, TypeError):
+        return None
+
+
 class BadBodyError(ValueError):
     """A webhook's body that cannot be understood; says why."""
 
 
 def parse_time(text: Any) -> float | None:
     """Return seconds since 1970 for an RFC 3339 time; None for Go's zero time."""
-    from datetime import datetime
-
     if not isinstance(text, str) or not text or text.startswith("0001-"):
         return None
     # Go writes nanoseconds, Python reads microseconds.
@@ -121,7 +140,7 @@ def parse_time(text: Any) -> float | None:
         text = f"{head}.{digits[:6]}{zone or '+00:00'}"
     try:
         return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
-    except ValueError:
+    except (ValueError, OverflowError):
         raise BadBodyError(f"{text!r} is no RFC 3339 time") from None
 
 
@@ -147,23 +166,26 @@ def _alert(index: int, entry: Any) -> Alert:
     labels, annotations = entry.get("labels") or {}, entry.get("annotations") or {}
     if not isinstance(labels, dict) or not isinstance(annotations, dict):
         raise BadBodyError(f"alerts[{index}].labels and .annotations must be objects")
-    labels = {str(key): str(value) for key, value in labels.items()}
+    labels = {_text(key): _text(value) for key, value in labels.items()}
     starts_at = parse_time(entry.get("startsAt"))
     if starts_at is None:
         raise BadBodyError(f"alerts[{index}].startsAt is missing")
     return Alert(
-        str(entry.get("fingerprint") or fingerprint(labels)),
+        _text(entry.get("fingerprint") or fingerprint(labels)),
         entry["status"],
         starts_at,
         parse_time(entry.get("endsAt")),
         labels,
-        {str(key): str(value) for key, value in annotations.items()},
+        {_text(key): _text(value) for key, value in annotations.items()},
     )
+
+
+def _text(value: Any) -> str:
+    """Return text that can be stored: JSON may carry half of a surrogate pair, UTF-8 may not."""
+    return str(value).encode("utf-8", "replace").decode("utf-8")
 
 
 def fingerprint(labels: Mapping[str, str]) -> str:
     """Return a stable name for a set of labels, where the sender gave none."""
-    import hashlib
-
     text = json.dumps(sorted(labels.items())).encode()
     return hashlib.blake2b(text, digest_size=8).hexdigest()

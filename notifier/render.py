@@ -90,6 +90,9 @@ def _back(incident: Incident) -> str:
     label, community = incident.labels.get("label"), incident.labels.get("community")
     if label and incident.labels.get("service"):
         return f"{label} back"
+    for end in (" down", " not answering", " gone", " silent"):
+        if name_of(incident).endswith(end):
+            return f"{name_of(incident).removesuffix(end)} back"
     if community and "BEHIND" in incident.headline:
         return f"{community.title()} on time again"
     if community and "AWAY" in incident.headline:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -18,9 +18,14 @@ def channels_for(config: Config, severity: str) -> tuple[str, ...]:
     return tuple(routes.get(severity, routes.get("ticket", ())))
 
 
-def fallback_for(config: Config, channel: str, severity: str) -> str | None:
-    """Return the channel that tells what `channel` refuses for good: one that would not tell it anyway."""
+def fallback_for(config: Config, channel: str, severity: str, broken: Collection[str] = ()) -> str | None:
+    """Return the channel that tells what `channel` refuses for good: one that would not tell it anyway.
+
+    A ticket that another channel of its route tells wakes nobody through PagerDuty.
+    """
     used = set(channels_for(config, severity))
+    if severity != "page" and used - {channel} - set(broken):
+        return None
     for other in ("pagerduty", "slack", "email"):
         if other != channel and other not in used and getattr(config.notifier, other) is not None:
             return other

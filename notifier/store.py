@@ -7,6 +7,7 @@ as sent after the provider took it. Claims are conditional updates with a lease 
 from __future__ import annotations
 
 import json
+import logging
 import sqlite3
 import threading
 import time
@@ -16,8 +17,10 @@ from pathlib import Path
 
 from notifier.model import Alert, Delivery, Incident
 
+_LOG = logging.getLogger(__name__)
 REOPEN_WITHIN = 1800.0
 _LEASE = 120.0
+_BUSY = 2.0  # seconds: the webhook must be answered well before its sender gives up
 _MIGRATIONS = (
     """
     CREATE TABLE incidents (
@@ -51,45 +54,77 @@ Routes = Callable[[str], Iterable[str]]
 
 
 class Store:
-    """All of the record; one writer at a time, safe to use from several threads."""
+    """All of the record; one writer at a time, safe to use from several threads.
 
-    def __init__(self, file: Path, routes: Routes, *, clock: Callable[[], float] = time.time) -> None:
-        self._routes, self._clock = routes, clock
+    `owner`: this process sends what is queued, so what was claimed when its predecessor ended is claimed by
+    nobody now. A tool that looks at the file of a running notifier is no owner.
+    A file that cannot be opened (full disk, read-only) is tried again at each use, which raises sqlite3.Error
+    until then: the notifier must start all the same, since it can still page from memory.
+    """
+
+    def __init__(self, file: Path, routes: Routes, *, owner: bool = True, clock: Callable[[], float] = time.time) -> None:
+        self._file, self._routes, self._owner, self._clock = file, routes, owner, clock
         self._lock = threading.RLock()
-        file.parent.mkdir(parents=True, exist_ok=True)
-        self._db = sqlite3.connect(file, check_same_thread=False, isolation_level=None, timeout=5.0)
-        self._db.row_factory = sqlite3.Row
-        self._db.execute("PRAGMA journal_mode=WAL")
-        self._db.execute("PRAGMA synchronous=FULL")
-        self._migrate()
-        # One notifier per file: what was claimed when it ended is claimed by nobody now.
-        with self._write() as db:
-            db.execute("UPDATE deliveries SET state='pending', doubtful=1 WHERE state='claimed'")
+        self._connection: sqlite3.Connection | None = None
+        self._closed = False
+        try:
+            self._open()
+        except sqlite3.OperationalError as error:
+            _LOG.error("%s cannot be used, pages are sent from memory until it can: %s", file, error)
 
-    def _migrate(self) -> None:
-        version = self._db.execute("PRAGMA user_version").fetchone()[0]
-        for number, script in enumerate(_MIGRATIONS[version:], version + 1):
-            self._db.executescript(f"BEGIN; {script} PRAGMA user_version={number}; COMMIT;")
+    def _open(self) -> sqlite3.Connection:
+        """Return the connection; open it first where it is not."""
+        if self._connection is not None:
+            return self._connection
+        if self._closed:
+            raise sqlite3.OperationalError("the record is closed")
+        try:
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise sqlite3.OperationalError(f"{self._file.parent}: {error.strerror}") from None
+        db = sqlite3.connect(self._file, check_same_thread=False, isolation_level=None, timeout=_BUSY)
+        try:
+            db.row_factory = sqlite3.Row
+            db.execute("PRAGMA journal_mode=WAL")
+            db.execute("PRAGMA synchronous=FULL")
+            version = db.execute("PRAGMA user_version").fetchone()[0]
+            if version > len(_MIGRATIONS):
+                raise sqlite3.OperationalError(f"{self._file} was written by a newer version ({version})")
+            for number, script in enumerate(_MIGRATIONS[version:], version + 1):
+                db.executescript(f"BEGIN; {script} PRAGMA user_version={number}; COMMIT;")
+            if self._owner:
+                db.execute("UPDATE deliveries SET state='pending', doubtful=1 WHERE state='claimed'")
+        except BaseException:
+            db.close()
+            raise
+        self._connection = db
+        return db
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file for good."""
         with self._lock:
-            self._db.close()
+            self._closed = True
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
 
     @contextmanager
     def _write(self) -> Iterator[sqlite3.Connection]:
         with self._lock:
-            self._db.execute("BEGIN IMMEDIATE")
+            db = self._open()
+            db.execute("BEGIN IMMEDIATE")
             try:
-                yield self._db
+                yield db
+                db.execute("COMMIT")
             except BaseException:
-                self._db.execute("ROLLBACK")
+                # A full disk ends the transaction by itself; a COMMIT that failed leaves it open.
+                if db.in_transaction:
+                    db.execute("ROLLBACK")
                 raise
-            self._db.execute("COMMIT")
 
     def _read(self, query: str, *values: object) -> list[sqlite3.Row]:
         with self._lock:
-            return self._db.execute(query, values).fetchall()
+            return self._open().execute(query, values).fetchall()
 
     # -- taking in ---------------------------------------------------------------------------
 
@@ -116,7 +151,9 @@ class Store:
             "SELECT * FROM incidents WHERE fingerprint=? AND state!='resolved' ORDER BY id DESC LIMIT 1",
             (alert.fingerprint,),
         ).fetchone()
-        if alert.status in known or (alert.status == "firing" and "resolved" in known):
+        # Closed because its source had forgotten it, not because it ended: the same episode may come back.
+        forgotten = alert.status == "firing" and known == {"firing"} and open_row is None
+        if not forgotten and (alert.status in known or (alert.status == "firing" and "resolved" in known)):
             # A repetition, the other Alertmanager's copy, or a firing that was overtaken by its end.
             if alert.status == "firing" and open_row is not None:
                 values = (json.dumps(dict(alert.annotations)), open_row["id"])
@@ -128,7 +165,7 @@ class Store:
         else:
             incident, channels = self._resolve(db, open_row, now, alert)
         db.execute(
-            "INSERT INTO events (fingerprint, starts_at, status, at, incident) VALUES (?,?,?,?,?)",
+            "INSERT OR IGNORE INTO events (fingerprint, starts_at, status, at, incident) VALUES (?,?,?,?,?)",
             (alert.fingerprint, alert.starts_at, alert.status, now, incident),
         )
         return channels
@@ -301,13 +338,17 @@ class Store:
             return True
 
     def storm(self, channel: str, least: int) -> list[Delivery]:
-        """Claim all first messages that wait when there are at least `least`: they become one digest."""
+        """Claim all first messages that wait when there are at least `least`: they become one digest.
+
+        What the provider already shows (a Slack message to edit) is left to its own turn.
+        """
         now = self._clock()
         with self._write() as db:
             rows = db.execute(
                 "SELECT i.*, d.id AS delivery, d.kind, d.attempts, d.created_at FROM deliveries d"
                 " JOIN incidents i ON i.id=d.incident WHERE d.channel=? AND d.state='pending' AND d.next_at<=?"
-                " AND d.kind IN ('firing','resolved') ORDER BY d.id LIMIT 20000",
+                " AND d.kind IN ('firing','resolved') AND NOT EXISTS ("
+                " SELECT 1 FROM refs r WHERE r.incident=d.incident AND r.channel=d.channel) ORDER BY d.id LIMIT 20000",
                 (channel, now),
             ).fetchall()
             if len(rows) < least:
@@ -325,8 +366,9 @@ class Store:
         """Record that a digest told all of these."""
         now = self._clock()
         with self._write() as db:
-            rows = [(now, delivery.id) for delivery in deliveries]
-            db.executemany("UPDATE deliveries SET state='sent', sent_at=?, error='digest' WHERE id=?", rows)
+            for delivery in deliveries:
+                db.execute("UPDATE deliveries SET state='sent', sent_at=?, error='digest' WHERE id=?", (now, delivery.id))
+                self._attempt(db, delivery, now, "sent", "in a digest")
 
     def release_many(self, deliveries: Iterable[Delivery], error: str, again_in: float) -> None:
         """Give back what a digest could not tell."""
@@ -342,8 +384,13 @@ class Store:
             )
 
     def replay(self) -> int:
-        """Put parked deliveries of incidents that are still open back into the queue; return how many."""
+        """Put parked deliveries back into the queue; return how many.
+
+        Of an incident that is over only its end is told: a late trigger would open it at PagerDuty for ever.
+        """
+        over = "(SELECT id FROM incidents WHERE state='resolved')"
         with self._write() as db:
+            db.execute(f"UPDATE deliveries SET state='folded' WHERE state='parked' AND kind!='resolved' AND incident IN {over}")
             return db.execute(
                 "UPDATE deliveries SET state='pending', next_at=? WHERE state='parked'", (self._clock(),)
             ).rowcount

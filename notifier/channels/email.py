@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import logging
 import smtplib
 import ssl
 from collections.abc import Mapping
@@ -19,9 +20,14 @@ from notifier.model import Delivery, DeliveryError
 from notifier.render import Message, one_line
 from zads.config import Email, host_port, read_secret
 
+_LOG = logging.getLogger(__name__)
 _TIMEOUT = 15.0
 # Refusals that concern our set-up, not the recipient: they pass when it is mended.
 _CONFIGURATION = {530, 534, 535, 538}
+
+
+class _LaterError(DeliveryError):
+    """The server answers and does not want this one recipient's mail now."""
 
 
 class EmailChannel:
@@ -35,8 +41,9 @@ class EmailChannel:
 
     def send(self, delivery: Delivery, message: Message) -> Mapping[str, str]:
         """Send to each recipient that has not taken this delivery yet."""
-        taken = self._taken.setdefault(delivery.id, set())
+        taken = self._taken.get(delivery.id, set())
         refused: list[str] = []
+        later: list[DeliveryError] = []
         for recipient in self._settings.to:
             if recipient in taken:
                 continue
@@ -44,12 +51,21 @@ class EmailChannel:
                 self._transaction(recipient, self._compose(delivery, message, recipient))
                 taken.add(recipient)
             except DeliveryError as error:
-                if not error.permanent:
-                    raise
-                refused.append(str(error))
+                if error.permanent:
+                    refused.append(str(error))
+                else:
+                    later.append(error)
+                    if error.doubtful or not isinstance(error, _LaterError):
+                        break  # the server itself is in trouble: it is for the others too
+        if later:
+            # One recipient's full mailbox neither delays nor doubles the others' mail.
+            self._taken[delivery.id] = taken
+            raise later[0]
         self._taken.pop(delivery.id, None)
-        if refused and len(refused) == len(self._settings.to):
+        if refused and not taken:
             raise DeliveryError("; ".join(refused), permanent=True)
+        for text in refused:
+            _LOG.warning("a recipient refused for good, the others have the mail: %s", text)
         return {}
 
     def _compose(self, delivery: Delivery, message: Message, recipient: str) -> bytes:
@@ -69,7 +85,7 @@ class EmailChannel:
         mail["Thread-Index"] = self._thread_index(incident.key, first)
         mail["Auto-Submitted"] = "auto-generated"
         mail["X-Auto-Response-Suppress"] = "All"
-        mail["X-ZADS-State"], mail["X-ZADS-Severity"] = message.state, incident.severity
+        mail["X-ZADS-State"], mail["X-ZADS-Severity"] = message.state, one_line(incident.severity)
         if incident.severity == "page" and message.state == "firing":
             mail["Importance"] = "high"
         # Quoted-printable keeps every line under RFC 5321's 1,000 octets, whatever a label contains.
@@ -108,4 +124,5 @@ class EmailChannel:
     def _refusal(recipient: str, code: int, text: bytes | str) -> DeliveryError:
         words = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
         permanent = 500 <= code < 600 and code not in _CONFIGURATION
-        return DeliveryError(f"{recipient}: {code} {one_line(words)}", permanent=permanent)
+        kind = _LaterError if code // 10 == 45 else DeliveryError  # 450, 451, 452
+        return kind(f"{recipient}: {code} {one_line(words)}", permanent=permanent)

@@ -17,7 +17,7 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # pdpyras announces its successor at import; the decision record knows
     import pdpyras
 
-from notifier.model import Delivery, DeliveryError
+from notifier.model import Delivery, DeliveryError, retry_after
 from notifier.render import Message
 from zads.config import PagerDuty
 
@@ -36,7 +36,7 @@ class PagerDutyChannel:
         session = pdpyras.EventsAPISession(routing_key)
         session.url = settings.base_url.rstrip("/")
         session.timeout = _TIMEOUT
-        session.max_network_attempts = 1
+        session.max_network_attempts = 0
         session.sleep_timer = 0.1
         session.retry.clear()
         session.retry[429] = 1  # 0 would mean "for ever" (pdpyras 5.4.1)
@@ -44,7 +44,8 @@ class PagerDutyChannel:
 
     def send(self, delivery: Delivery, message: Message) -> Mapping[str, str]:
         """Send the event; triggering again with the same key only adds to the incident's log."""
-        key = delivery.incident.key[:255]
+        # An episode's key serves also a page that was sent from memory; what triggered must also resolve.
+        key = delivery.references.get("key") or delivery.incident.episode_key[:255]
         action = {"resolved": "resolve", "acknowledged": "acknowledge"}.get(delivery.kind, "trigger")
         fields: dict[str, Any] = {}
         if action == "trigger":
@@ -67,7 +68,7 @@ class PagerDutyChannel:
             raise self._refusal(error) from None
         except requests.RequestException as error:
             raise DeliveryError(f"pagerduty: {type(error).__name__}", doubtful=True) from None
-        return {}
+        return {"key": key} if action == "trigger" else {}
 
     @staticmethod
     def _details(message: Message) -> dict[str, str]:
@@ -82,9 +83,9 @@ class PagerDutyChannel:
         response = getattr(error, "response", None)
         if response is None:
             return DeliveryError(f"pagerduty: {error}", doubtful=True)
-        wait = response.headers.get("Retry-After")
+        wait = retry_after(response.headers.get("Retry-After"))
         words = f"pagerduty: {response.status_code} {response.text[:200]}"
         if response.status_code == 429:
             # 120 events a minute and key; the documentation advises half a minute.
-            return DeliveryError(words, retry_after=float(wait) if wait else 30.0)
+            return DeliveryError(words, retry_after=30.0 if wait is None else wait)
         return DeliveryError(words, permanent=400 <= response.status_code < 500, doubtful=response.status_code >= 500)

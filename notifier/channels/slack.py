@@ -12,7 +12,7 @@ from typing import Any
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError, SlackClientError
 
-from notifier.model import Delivery, DeliveryError
+from notifier.model import Delivery, DeliveryError, retry_after
 from notifier.render import Message
 from zads.config import Slack
 
@@ -38,15 +38,15 @@ class SlackChannel:
 
     def __init__(self, settings: Slack, token: str) -> None:
         self._channel = settings.channel
+        self._channel_id: str | None = None  # told by an answer; history wants the id, not the name
         self._client = WebClient(token, base_url=settings.base_url, timeout=_TIMEOUT, retry_handlers=[])
 
     def send(self, delivery: Delivery, message: Message) -> Mapping[str, str]:
         """Post, edit or reply."""
         ts, channel = delivery.references.get("ts"), delivery.references.get("channel", self._channel)
-        if delivery.doubtful and (known := self._posted(delivery)):
-            return known
         if ts is None:
-            return self._post(delivery, message, self._channel)
+            known = self._posted(delivery) if delivery.doubtful else None
+            return known or self._post(delivery, message, self._channel)
         if delivery.kind == "reminder":
             self._post(delivery, message, channel, thread=ts)
             return {}
@@ -62,10 +62,15 @@ class SlackChannel:
 
     def _posted(self, delivery: Delivery) -> Mapping[str, str] | None:
         """Look whether an earlier try reached Slack although no answer came back."""
-        channel = delivery.references.get("channel")
+        channel = self._channel_id
         if channel is None:
-            return None  # history wants the channel's id, which only an answer tells
-        answer = self._call("conversations_history", channel=channel, limit=50, include_all_metadata=True)
+            return None
+        try:
+            answer = self._call("conversations_history", channel=channel, limit=50, include_all_metadata=True)
+        except DeliveryError as error:
+            if not error.permanent:
+                raise
+            return None  # the bot may not read history: rather twice than never
         for entry in answer.get("messages") or []:
             payload = (entry.get("metadata") or {}).get("event_payload") or {}
             if str(payload.get("delivery")) == str(delivery.id):
@@ -77,7 +82,8 @@ class SlackChannel:
         if thread and delivery.kind == "resolved":
             extra["reply_broadcast"] = False
         answer = self._call("chat_postMessage", channel=channel, **self._content(delivery, message), **extra)
-        return {} if thread else {"ts": str(answer["ts"]), "channel": str(answer["channel"])}
+        self._channel_id = str(answer["channel"])
+        return {} if thread else {"ts": str(answer["ts"]), "channel": self._channel_id}
 
     def _content(self, delivery: Delivery, message: Message) -> dict[str, Any]:
         links = " · ".join(f"<{url}|{escape(name)}>" for name, url in message.links)
@@ -113,7 +119,11 @@ class SlackChannel:
         response: Any = error.response
         status = int(getattr(response, "status_code", 200) or 200)
         name = str(response.get("error", "unknown"))
-        wait = (getattr(response, "headers", None) or {}).get("Retry-After")
+        headers = {key.lower(): value for key, value in (getattr(response, "headers", None) or {}).items()}
+        wait = retry_after(headers.get("retry-after"))
         if status == 429 or name in _TRANSIENT or status >= 500:
-            return DeliveryError(name, retry_after=float(wait) if wait else None)
+            return DeliveryError(name[:200], retry_after=wait, doubtful=status >= 500)
+        # Slack names its errors in one word; a sentence or a page is from somebody in between (a proxy) and passes.
+        if not name.isidentifier():
+            return DeliveryError(f"no answer of Slack's: {name[:200]}", doubtful=True)
         return DeliveryError(name, permanent=True)

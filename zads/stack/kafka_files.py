@@ -71,6 +71,9 @@ config.storage.replication.factor=1
 refresh.topics.interval.seconds=10
 tasks.max=2
 {target}.offset.flush.interval.ms=5000
+# A worker that was away for some seconds gets its tasks back at once, not after Connect's five minutes.
+{target}.scheduled.rebalance.max.delay.ms=0
+{source}.scheduled.rebalance.max.delay.ms=0
 {target}.producer.compression.type=lz4
 {target}.producer.max.request.size=12000000
 {target}.producer.linger.ms=20
