@@ -1,4 +1,4 @@
-"""`zads config check | print | render DIR`."""
+"""`zads config check | print | render DIR | apply DIR`."""
 
 from __future__ import annotations
 
@@ -33,6 +33,15 @@ def _render(args: argparse.Namespace) -> int:
     return 0
 
 
+def _apply(args: argparse.Namespace) -> int:
+    from zads.apply import apply
+
+    for line in apply(load(args.config), args.rules.resolve(), args.directory):
+        print(line)
+    print("Prometheus and Alertmanager have loaded it.")
+    return 0
+
+
 def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add `zads config`."""
     parser = commands.add_parser("config", help="check, print or render the site's file")
@@ -43,3 +52,7 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     render.add_argument("directory", type=Path)
     render.add_argument("--rules", type=Path, default=Path("alertrules"), help="folder of the rule files")
     render.set_defaults(func=_render)
+    apply = actions.add_parser("apply", help="check, render, swap and reload; roll back when a program refuses")
+    apply.add_argument("directory", type=Path, nargs="?", default=Path("/etc/zads/rendered"))
+    apply.add_argument("--rules", type=Path, default=Path("alertrules"), help="folder of the rule files")
+    apply.set_defaults(func=_apply)
