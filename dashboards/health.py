@@ -1,21 +1,32 @@
-"""ZADS Health for Grafana: the wall's five rows, 1920 x 1080 in kiosk mode, from the same signals."""
+"""ZADS Health for Grafana: the wall's five rows, 1920 x 1080 in kiosk mode, from the same signals.
+
+Every tile is a stat panel with its name inside, since panel titles are too small to read from across the room.
+States are numbers that value mappings turn into words; a state is never made up, and no data says UNKNOWN.
+"""
 
 from __future__ import annotations
 
-from grafana_foundation_sdk.builders import common, prometheus, stat, timeseries
-from grafana_foundation_sdk.builders.dashboard import Dashboard, DashboardLink, DatasourceVariable, ThresholdsConfig
+from typing import NamedTuple
+
+from grafana_foundation_sdk.builders import common, dashboard, prometheus, stat, text, timeseries
 from grafana_foundation_sdk.models.common import (
     BigValueColorMode,
     BigValueGraphMode,
     BigValueJustifyMode,
     BigValueTextMode,
+    LegendDisplayMode,
+    LegendPlacement,
     VisibilityMode,
+    VizOrientation,
 )
 from grafana_foundation_sdk.models.dashboard import (
     DashboardLinkType,
     DashboardSpecialValueMapOptions,
     DataSourceRef,
+    DynamicConfigValue,
     GridPos,
+    RangeMap,
+    RegexMap,
     SpecialValueMap,
     SpecialValueMatch,
     Threshold,
@@ -23,79 +34,85 @@ from grafana_foundation_sdk.models.dashboard import (
     ValueMap,
     ValueMappingResult,
 )
+from grafana_foundation_sdk.models.text import TextMode
 
 from zads.signals import SIGNALS
 
 OK, WARN, BAD, UNKNOWN, PLAIN = "#2f8f83", "#e69f00", "#d1480a", "#5b6470", "#3a414c"
 _SOURCE = DataSourceRef(type_val="prometheus", uid="${datasource}")
+Steps = tuple[tuple[float | None, str], ...]
+Words = dict[int, tuple[str, str]]
+Mapping = ValueMap | RangeMap | RegexMap | SpecialValueMap
 
 
-def _query(name: str, *, expression: str | None = None, legend: str = "", instant: bool = True) -> prometheus.Dataquery:
-    query = prometheus.Dataquery().expr(expression or SIGNALS[name].expression).legend_format(legend).ref_id("A")
-    return query.instant() if instant else query.range()
+class At(NamedTuple):
+    """Where a panel stands: the screen is 24 columns wide and 22 rows high."""
+
+    x: int
+    y: int
+    w: int
+    h: int
 
 
-def _unknown() -> SpecialValueMap:
-    """Return the mapping that keeps an absent value from being green."""
-    result = ValueMappingResult(text="UNKNOWN", color=UNKNOWN)
-    return SpecialValueMap(DashboardSpecialValueMapOptions(match=SpecialValueMatch.NULL_AND_NAN, result=result))
+def _query(signal: str, legend: str, ref: str = "A") -> prometheus.Dataquery:
+    return prometheus.Dataquery().expr(SIGNALS[signal].expression).legend_format(legend).ref_id(ref).instant()
 
 
-def _words(**words: tuple[str, str]) -> ValueMap:
-    """Return a mapping of values to words and colours: v0=("DOWN", BAD)."""
-    return ValueMap(
-        {
-            key[1:]: ValueMappingResult(text=text, color=color, index=i)
-            for i, (key, (text, color)) in enumerate(words.items())
-        }
+def _mappings(words: Words) -> list[Mapping]:
+    """Return words for states; null and NaN are UNKNOWN whatever else stands there."""
+    nothing = DashboardSpecialValueMapOptions(
+        match=SpecialValueMatch.NULL_AND_NAN, result=ValueMappingResult(text="UNKNOWN", color=UNKNOWN, index=99)
     )
+    maps: list[Mapping] = [SpecialValueMap(nothing)]
+    if words:
+        named = {str(v): ValueMappingResult(text=t, color=c, index=i) for i, (v, (t, c)) in enumerate(words.items())}
+        maps.insert(0, ValueMap(named))
+    return maps
+
+
+def _steps(steps: Steps) -> dashboard.ThresholdsConfig:
+    levels = [Threshold(value=value, color=color) for value, color in steps]
+    return dashboard.ThresholdsConfig().mode(ThresholdsMode.ABSOLUTE).steps(levels)
 
 
 def _tile(
-    title: str, signal: str, at: tuple[int, int, int, int], *, expression: str | None = None, legend: str = ""
+    title: str,
+    signal: str,
+    at: At,
+    *,
+    legend: str = "",
+    words: Words | None = None,
+    steps: Steps = ((None, PLAIN),),
+    size: int = 58,
+    nothing: str = "UNKNOWN",
 ) -> stat.Panel:
-    """Return one tile: the name inside, large, coloured by its thresholds, UNKNOWN where there is nothing."""
+    """Return one tile: the name inside, large, coloured by its state, `nothing` where there is no series."""
     source = SIGNALS[signal]
-    x, y, w, h = at
     return (
         stat.Panel()
         .title(title)
         .description(source.description)
         .datasource(_SOURCE)
         .unit(source.unit)
-        .grid_pos(GridPos(h=h, w=w, x=x, y=y))
-        .with_target(_query(signal, expression=expression, legend=legend or title))
-        .no_value("UNKNOWN")
+        .grid_pos(GridPos(h=at.h, w=at.w, x=at.x, y=at.y))
+        .with_target(_query(signal, legend or title))
+        .no_value(nothing)
         .color_mode(BigValueColorMode.BACKGROUND_SOLID)
         .graph_mode(BigValueGraphMode.NONE)
         .justify_mode(BigValueJustifyMode.AUTO)
+        .orientation(VizOrientation.AUTO)
         .text_mode(BigValueTextMode.VALUE_AND_NAME)
-        .text(common.VizTextDisplayOptions().title_size(28).value_size(58))
-        .thresholds(_steps((None, PLAIN)))
-        .mappings([_unknown()])
+        .text(common.VizTextDisplayOptions().title_size(min(30, size)).value_size(size))
+        .thresholds(_steps(steps))
+        .mappings(_mappings(words or {}))
         .reduce_options(common.ReduceDataOptions().calcs(["last"]).values(False))
     )
 
 
-def _steps(*steps: tuple[float | None, str]) -> ThresholdsConfig:
-    return (
-        ThresholdsConfig()
-        .mode(ThresholdsMode.ABSOLUTE)
-        .steps([Threshold(value=value, color=color) for value, color in steps])
-    )
-
-
-# The worst thing that fires: 2 for a page, 1 for a ticket, 0 for nothing, while data is fresh.
-_WORST = (
-    '(max(ALERTS{alertstate="firing", severity="page"}) * 2 or max(ALERTS{alertstate="firing", severity="ticket"})'
-    " or max(zads:service_info) * 0) and on () (time() - max(timestamp(up)) < 30)"
-)
-
-
-def build() -> Dashboard:
+def build() -> dashboard.Dashboard:
     """Return the dashboard."""
-    dashboard = (
-        Dashboard("ZADS Health")
+    board = (
+        dashboard.Dashboard("ZADS Health")
         .uid("zads-health")
         .description("What everybody in the room sees: is the distribution of alerts well, and if not, what is wrong.")
         .tags(["zads", "wall"])
@@ -103,102 +120,137 @@ def build() -> Dashboard:
         .refresh("10s")
         .time("now-6h", "now")
         .timezone("utc")
-        .with_variable(DatasourceVariable("datasource").label("Data Source").type("prometheus"))
+        .with_variable(dashboard.DatasourceVariable("datasource").label("Data source").type("prometheus"))
         .link(
-            DashboardLink("Runbook").type(DashboardLinkType.LINK).url("docs/runbook.md").tooltip("What to do for each alert")
+            dashboard.DashboardLink("Runbook")
+            .type(DashboardLinkType.LINK)
+            .url("docs/runbook.md")
+            .tooltip("What to do for each alert")
         )
     )
-    headline = _tile("ZADS · ZTF alert distribution", "firing", (0, 0, 24, 5), expression=_WORST).mappings(
-        [_words(v0=("ALL WELL", OK), v1=("TROUBLE, see the tickets", WARN), v2=("DOWN, see the pages", BAD)), _unknown()]
+    for panel in (*_headline(), *_sky(), *_communities(), *_night(), *_foot()):
+        board.with_panel(panel)
+    return board
+
+
+def _headline() -> list[stat.Panel]:
+    """Row 1: the worst headline by name, how long, and who has it."""
+    levels: Steps = ((None, OK), (1, WARN), (2, BAD))
+    worst = _tile(
+        "Headline", "worst", At(0, 0, 15, 5), legend="{{headline}}", steps=levels, size=104, nothing="CANNOT SEE ALL"
     )
-    headline.no_value("BLIND")
-    dashboard.with_panel(headline)
-    dashboard.with_panel(
-        _tile("FIRING", "firing", (0, 5, 24, 3), legend="{{headline}}")
-        .mappings([_words(v1=("FIRING", BAD)), _unknown()])
-        .no_value("nothing fires")
+    worst.text_mode(BigValueTextMode.NAME).text(common.VizTextDisplayOptions().title_size(104).value_size(104))
+    lasting = _tile("FOR", "worst_seconds", At(15, 0, 4, 5), nothing="nothing fires").decimals(0)
+    unnamed = "acknowledged by {{acknowledged_by}}"
+    incidents = _tile("OPEN INCIDENTS", "open_incidents", At(19, 0, 5, 5), legend=unnamed, words={0: ("none", OK)})
+    return [worst, lasting, incidents]
+
+
+def _sky() -> list[stat.Panel]:
+    """Row 2: the sky in words, how many, how old, how late."""
+    words = {
+        0: ("DAY", PLAIN),
+        1: ("DAY, STILL ARRIVING", OK),
+        2: ("NOTHING FROM IPAC", PLAIN),
+        3: ("DARK, ARRIVING", OK),
+        4: ("CANNOT SEE IPAC", UNKNOWN),
+    }
+    delay = _tile(
+        "DELAY, 95th percentile", "delay", At(20, 5, 4, 4), steps=((None, OK), (1200, WARN)), nothing="—"
+    ).decimals(0)
+    return [
+        _tile("SKY", "sky_state", At(0, 5, 7, 4), words=words),
+        _tile("ALERTS TONIGHT", "tonight", At(7, 5, 5, 4), steps=((None, OK),)).decimals(0).unit("locale"),
+        _tile("NOT PASSED ON", "held_up", At(12, 5, 4, 4), steps=((None, OK), (1, BAD))).decimals(0),
+        _tile("LAST ALERT, AGE", "last_alert_age", At(16, 5, 4, 4), steps=((None, OK),)).decimals(0),
+        delay,
+    ]
+
+
+def _communities() -> list[stat.Panel]:
+    """Row 3: one tile per community, its name inside; above five the five worst; below, how late each is."""
+    words = {
+        0: ("ON TIME", OK),
+        1: ("READING", PLAIN),
+        2: ("WAITING", PLAIN),
+        3: ("UNKNOWN", UNKNOWN),
+        4: ("AWAY", WARN),
+        5: ("BEHIND", WARN),
+    }
+    states = _tile("Communities", "community_state", At(0, 9, 24, 3), legend="{{community}}", words=words)
+    states.targets([_worst("community_state")])
+    late = _tile(
+        "Communities, oldest alert not committed", "community_lag", At(0, 12, 24, 2), legend="{{community}}", size=30
     )
-    _sky_row(dashboard)
-    _community_row(dashboard)
-    _night_row(dashboard)
-    _foot_row(dashboard)
-    return dashboard
+    late.targets([_worst("community_lag")]).decimals(0)
+    return [states, late]
 
 
-def _sky_row(dashboard: Dashboard) -> None:
-    sky = _tile("SKY", "dark", (0, 8, 7, 4)).mappings([_words(v0=("DAY", PLAIN), v1=("DARK", OK)), _unknown()])
-    dashboard.with_panel(sky)
-    dashboard.with_panel(_tile("ALERTS TONIGHT", "tonight", (7, 8, 5, 4)).thresholds(_steps((None, OK))))
-    missing = _tile(
-        "NOT PASSED ON",
-        "behind",
-        (12, 8, 4, 4),
-        expression="sum(zads_mirror_behind_alerts) and on () (max(zads_mirror_behind_seconds) > 60) or sum(zads_mirror_behind_alerts) * 0",
-    )
-    dashboard.with_panel(missing.thresholds(_steps((None, OK), (1, BAD))))
-    last = (
-        _tile("LAST ALERT, AGE", "last_alert", (16, 8, 4, 4), expression=f"time() - {SIGNALS['last_alert'].expression}")
-        .unit("s")
-        .decimals(0)
-    )
-    dashboard.with_panel(last.thresholds(_steps((None, OK))))
-    delay = _tile("DELAY, goal 20 min", "delay", (20, 8, 4, 4)).decimals(0)
-    dashboard.with_panel(delay.thresholds(_steps((None, OK), (1200, WARN))))
+def _worst(signal: str) -> prometheus.Dataquery:
+    return _query(signal, "{{community}}").expr(f"topk(5, {SIGNALS[signal].expression})")
 
 
-def _community_row(dashboard: Dashboard) -> None:
-    """One tile per community: BEHIND, AWAY, READING (commits nothing) or ON TIME."""
-    expression = (
-        "max by (community) (zads_community_connections == bool 0) * 3 > 0"
-        " or max by (community) (zads:community_late:bool) * 2 > 0"
-        " or max by (community) (zads_community_lag_known == bool 0) * 1 > 0"
-        " or max by (community) (zads:community_lag_seconds:max) * 0"
-    )
-    tiles = _tile("COMMUNITIES", "community_known", (0, 12, 24, 5), expression=expression, legend="{{community}}")
-    words = _words(v0=("ON TIME", OK), v1=("READING, lag unknown", PLAIN), v2=("BEHIND", WARN), v3=("AWAY", WARN))
-    dashboard.with_panel(tiles.mappings([words, _unknown()]))
-
-
-def _night_row(dashboard: Dashboard) -> None:
+def _night() -> list[timeseries.Panel | stat.Panel]:
+    """Row 4: tonight as two lines, and the chain."""
     chart = (
         timeseries.Panel()
         .title("Public alerts per second, tonight")
         .description("What IPAC has and what was delivered to ZADS; where the lines part, the mirror is behind.")
         .datasource(_SOURCE)
-        .unit("short")
-        .grid_pos(GridPos(h=8, w=16, x=0, y=17))
+        .unit(SIGNALS["rate_public"].unit)
+        .grid_pos(GridPos(h=6, w=16, x=0, y=14))
         .show_points(VisibilityMode.NEVER)
-        .line_width(2)
-        .thresholds(_steps((None, OK)))
-        .with_target(_query("rate_upstream", expression=_range("rate_upstream"), legend="IPAC", instant=False))
-        .with_target(_query("rate_public", expression=_range("rate_public"), legend="delivered", instant=False).ref_id("B"))
+        .line_width(3)
+        .min(0)
+        .legend(
+            common.VizLegendOptions()
+            .show_legend(True)
+            .display_mode(LegendDisplayMode.LIST)
+            .placement(LegendPlacement.RIGHT)
+            .calcs([])
+        )
+        .thresholds(_steps(((None, OK),)))
+        .with_target(_line("rate_upstream", "IPAC", "A"))
+        .with_target(_line("rate_public", "delivered", "B"))
+        .override_by_name("IPAC", [DynamicConfigValue("color", {"mode": "fixed", "fixedColor": "#56b4e9"})])
+        .override_by_name(
+            "delivered",
+            [
+                DynamicConfigValue("color", {"mode": "fixed", "fixedColor": "#e8eaed"}),
+                # Dots: told apart without colour, and both are seen where they lie on each other.
+                DynamicConfigValue("custom.lineStyle", {"fill": "dash", "dash": [3, 7]}),
+            ],
+        )
     )
-    dashboard.with_panel(chart)
-    for row, (title, service) in enumerate(
-        (("IPAC", "kafka-upstream"), ("MIRROR", "mirrormaker"), ("KAFKA", "kafka-public"))
-    ):
-        expression = f'min(zads_service_answering{{service="{service}"}})'
-        tile = _tile(title, "services", (16, 17 + row * 3, 8, 3 if row < 2 else 2), expression=expression)
-        dashboard.with_panel(tile.mappings([_words(v0=("DOWN", BAD), v1=("OK", OK)), _unknown()]))
+    words = {0: ("DOWN", BAD), 1: ("OK", OK), 2: ("NO ANSWER", BAD), 3: ("UNKNOWN", UNKNOWN)}
+    chain = _tile("Services", "service_state", At(16, 14, 8, 6), legend="{{label}}", words=words, size=54)
+    chain.orientation(VizOrientation.HORIZONTAL)
+    return [chart, chain]
 
 
-def _range(name: str) -> str:
-    return SIGNALS[name].expression.replace("[2m]", "[$__rate_interval]")
+def _line(signal: str, legend: str, ref: str) -> prometheus.Dataquery:
+    expression = SIGNALS[signal].expression.replace("[2m]", "[$__rate_interval]")
+    return prometheus.Dataquery().expr(expression).legend_format(legend).ref_id(ref).range()
 
 
-def _foot_row(dashboard: Dashboard) -> None:
-    age = _tile("data age", "data_timestamp", (0, 25, 6, 3), expression="time() - max(timestamp(up))").unit("s").decimals(0)
-    dashboard.with_panel(age.thresholds(_steps((None, OK), (30, BAD))))
-    duty = _tile("on call", "on_call", (6, 25, 6, 3), legend="{{name}}").text_mode(BigValueTextMode.NAME)
-    dashboard.with_panel(duty)
-    left = _tile(
-        "budget left this quarter",
-        "budget",
-        (12, 25, 6, 3),
-        expression=f"clamp_min({SIGNALS['budget'].expression} - {SIGNALS['budget_bad'].expression}, 0)",
+def _foot() -> list[stat.Panel | text.Panel]:
+    """Row 5: the time, the age of the data, who is on call, what is left of the budget."""
+    duty = _tile("on call", "on_call", At(10, 20, 5, 2), legend="on call {{name}}", size=34).text_mode(BigValueTextMode.NAME)
+    left: Steps = ((None, BAD), (60, WARN), (180, OK))
+    legend = (
+        text.Panel()
+        .title("What the words mean")
+        .description("How to read the tiles without their colours.")
+        .unit("none")
+        .grid_pos(GridPos(h=2, w=4, x=20, y=20))
+        .mode(TextMode.MARKDOWN)
+        .content("READING: commits no offsets, lag unknown. WAITING: Kafka does not answer.")
+        .transparent(True)
     )
-    dashboard.with_panel(left.thresholds(_steps((None, BAD), (60, WARN), (180, OK))))
-    hosts = _tile("hosts", "hosts", (18, 25, 6, 3), legend="{{host}}").mappings(
-        [_words(v0=("DOWN", BAD), v1=("OK", OK)), _unknown()]
-    )
-    dashboard.with_panel(hosts)
+    return [
+        _tile("UTC", "now", At(0, 20, 5, 2), size=34),
+        _tile("data age", "data_age", At(5, 20, 5, 2), steps=((None, OK), (30, BAD)), size=34, nothing="BLIND").decimals(0),
+        duty,
+        _tile("budget left this quarter", "budget_left", At(15, 20, 5, 2), steps=left, size=34).decimals(0),
+        legend,
+    ]

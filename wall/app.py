@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from importlib.resources import files
+from pathlib import Path
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -12,6 +15,7 @@ from starlette.routing import Route
 
 from wall.source import Source
 
+DASHBOARDS = Path(__file__).resolve().parent.parent / "dashboards" / "json"
 _SECURITY = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self' data:; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -26,19 +30,48 @@ _STATIC = {
 }
 
 
-def application(source: Source) -> Starlette:
+def dashboards(folder: Path = DASHBOARDS) -> list[dict[str, Any]]:
+    """Return the dashboards' panels: title, description, type, unit, expressions; none where there is no checkout."""
+    result = []
+    for path in sorted(folder.glob("*.json")):
+        content = json.loads(path.read_text(encoding="utf-8"))
+        panels = [
+            {
+                "title": panel.get("title", ""),
+                "description": panel.get("description", ""),
+                "type": panel.get("type", ""),
+                "unit": panel.get("fieldConfig", {}).get("defaults", {}).get("unit", ""),
+                "expressions": [target["expr"] for target in panel.get("targets", ()) if "expr" in target],
+            }
+            for panel in content.get("panels", ())
+        ]
+        result.append({"uid": content.get("uid", ""), "title": content.get("title", ""), "panels": panels})
+    return result
+
+
+def application(source: Source, folder: Path = DASHBOARDS) -> Starlette:
     """Return the application."""
 
     async def health(_request: Request) -> Response:
         wall = await run_in_threadpool(source.wall)
         return JSONResponse(wall.as_dict(), headers=_SECURITY)
 
+    async def panels(_request: Request) -> Response:
+        return JSONResponse({"dashboards": await run_in_threadpool(dashboards, folder)}, headers=_SECURITY)
+
     async def healthy(_request: Request) -> Response:
-        return PlainTextResponse("alive\n")
+        return PlainTextResponse("alive\n", headers=_SECURITY)
 
     async def static(request: Request) -> Response:
         name, kind = _STATIC[request.url.path]
         return Response(files("wall").joinpath("static", name).read_bytes(), media_type=kind, headers=_SECURITY)
 
     routes = [Route(path, static) for path in _STATIC]
-    return Starlette(routes=[*routes, Route("/api/health.json", health), Route("/-/healthy", healthy)])
+    return Starlette(
+        routes=[
+            *routes,
+            Route("/api/health.json", health),
+            Route("/api/dashboards", panels),
+            Route("/-/healthy", healthy),
+        ]
+    )

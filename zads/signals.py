@@ -116,3 +116,109 @@ _add(
     "Public alerts per second delivered to ZADS.",
     f'sum(rate(zads_alerts_arrived_total{{cluster="public"}}[2m]) {_PUBLIC})',
 )
+
+# What the wall needs to tell "gone" from "none".
+_add("public_readable", "short", "Whether ZADS's offsets can be read.", 'max(zads_cluster_readable{cluster="public"})')
+_add("exposure_rate", "short", "Exposures per second in 10 minutes.", "sum(rate(zads_exposures_arrived_total[10m])) > 0")
+_add("notifier_up", "short", "Whether the notifier can be seen.", 'max(up{job="notifier"})')
+_add(
+    "lag_collected",
+    "short",
+    "1 while Kafka is read and holds no public topic: no lag is no news then.",
+    f'min(zads_collector_success{{collector="kafka-lag"}}) unless on () (zads_log_offset{{cluster="public"}} {_PUBLIC})',
+)
+_add(
+    "community_seen",
+    "dateTimeAsIso",
+    "When the community's connections were last seen, within an hour.",
+    "max by (community) (max_over_time(timestamp(zads_community_connections)[1h:30s]))",
+)
+_add(
+    "community_lag_seen",
+    "dateTimeAsIso",
+    "When the community's lag was last seen, within an hour.",
+    "max by (community) (max_over_time(timestamp(zads_community_lag_alerts)[1h:30s]))",
+)
+
+# States as numbers, for panels that map them to words. A state is never made up: where its source is gone, the
+# last limb says so, or there is no series and the panel says UNKNOWN.
+_FIRING = '(ALERTS{alertstate="firing", severity="%s"} and timestamp(ALERTS) > time() - 30)'
+_add(
+    "worst",
+    "short",
+    "The headline of what fires: 2 a page, 1 a ticket. 0, ALL WELL, only while every exporter is seen and every service answers.",
+    f"topk(1, max by (headline) ({_FIRING % 'page'}) * 2 or max by (headline) ({_FIRING % 'ticket'})"
+    ' or label_replace((min(up{job=~"kafka-lag|broker-egress|alert-arrival|services"}) == 1)'
+    ' and on () (min(zads_service_answering) == 1), "headline", "ALL WELL", "", "") * 0)',
+)
+_add(
+    "worst_seconds",
+    "s",
+    "How long the oldest page has lasted, else the oldest ticket; none while nothing fires.",
+    "time() - (min(ALERTS_FOR_STATE and ignoring (alertstate) "
+    + _FIRING % "page"
+    + ") or min(ALERTS_FOR_STATE and ignoring (alertstate) "
+    + _FIRING % "ticket"
+    + "))",
+)
+_add(
+    "open_incidents",
+    "short",
+    "Open incidents by who has acknowledged them.",
+    'count by (acknowledged_by) (zads_incident_info{severity=~"page|ticket"}) or max(up{job="notifier"} == 1) * 0',
+)
+_add(
+    "sky_state",
+    "short",
+    "0 day, 1 day and still arriving, 2 dark and nothing from IPAC, 3 dark and arriving, 4 IPAC cannot be seen.",
+    "(max(zads_observing_night) * 2"
+    ' + (sum(increase(zads_alerts_arrived_total{cluster="upstream"}[5m])) > bool 0))'
+    ' and on () (max(zads_cluster_readable{cluster="upstream"}) == 1)'
+    " or on () max(zads_observing_night) * 0 + 4",
+)
+_add(
+    "community_state",
+    "short",
+    "5 behind, 4 away, 3 unknown, 2 waiting for Kafka, 1 reading (commits no offsets), 0 on time: one that commits in batches"
+    " is on time while no more than a batch waits.",
+    "(max by (community) (zads_community_connections == bool 0) == 1) * 2"
+    ' and on () (min(zads_service_answering{service="kafka-public"}) == 0)'
+    " or on (community) (max by (community) (zads_community_connections == bool 0) == 1) * 4"
+    ' or on (community) (max by (community) (ALERTS{alertname="CommunityLagging", alertstate="firing"}'
+    " and timestamp(ALERTS) > time() - 30 or zads:community_late:bool == 1)"
+    " and on (community) zads:community_lag_alerts:sum) * 5"
+    " or on (community) (max by (community) (zads_community_lag_known == bool 0) == 1"
+    " and on (community) zads_community_connections)"
+    " or on (community) zads:community_lag_alerts:sum * 0"
+    " or on (community) max by (community) (zads:community_commit_batch) * 0 + 3",
+)
+_add(
+    "service_state",
+    "short",
+    "1 answers, 0 down, 2 lives and does not answer, 3 unknown.",
+    "max by (label) (("
+    "max by (service) (zads_service_answering == 1)"
+    " or on (service) (max by (service) (zads_service_up == bool 1) * 2 and on (service) zads_service_answering)"
+    " or on (service) max by (service) (zads:service_info) * 0 + 3"
+    ") * on (service) group_left (label) zads:service_info)",
+)
+_add("data_age", "s", "Age of the newest data; above 30 s nothing on this page is news.", "time() - max(timestamp(up))")
+_add(
+    "last_alert_age",
+    "s",
+    "Age of the newest public alert at ZADS, by its record's timestamp.",
+    f"time() - {SIGNALS['last_alert'].expression}",
+)
+_add(
+    "held_up",
+    "short",
+    "Public alerts at IPAC that have waited for more than a minute to be passed on.",
+    "sum(zads_mirror_behind_alerts) and on () (max(zads_mirror_behind_seconds) > 60) or on () sum(zads_mirror_behind_alerts) * 0",
+)
+_add(
+    "budget_left",
+    "m",
+    "Night minutes of this quarter that may still be bad under the objective.",
+    f"clamp_min({SIGNALS['budget'].expression} - {SIGNALS['budget_bad'].expression}, 0)",
+)
+_add("now", "time:HH:mm", "The time by Prometheus' clock, UTC.", "vector(time() * 1000)")

@@ -1,7 +1,7 @@
 // Renews the page in place from /api/health.json. Text only ever goes in as text.
 "use strict";
 const EVERY = 5000, LOST_AFTER = 15000;
-let heardAt = Date.now(), lastGood = null;
+let heardAt = Date.now(), lastGood = null, lastShown = null;
 
 function tile(element, data) {
   const look = "tile " + data.look;
@@ -10,8 +10,19 @@ function tile(element, data) {
     const child = element.querySelector("." + part);
     if (child && child.textContent !== text) child.textContent = text;
   }
-  const word = element.querySelector(".word");
-  if (word) word.classList.toggle("long", data.word.length > 15);
+  fit(element.querySelector(".word"));
+}
+
+// A word that is too long for its tile is set smaller, down to half; only then it is cut.
+function fit(word) {
+  const key = word.textContent + "|" + word.parentElement.clientWidth;
+  if (word.dataset.fitted === key) return;
+  word.style.fontSize = "";
+  if (word.clientWidth && word.scrollWidth > word.clientWidth) {
+    const size = parseFloat(getComputedStyle(word).fontSize);
+    word.style.fontSize = Math.max(0.5, (0.99 * word.clientWidth) / word.scrollWidth) * size + "px";
+  }
+  word.dataset.fitted = key;
 }
 
 function tiles(container, list, withLine) {
@@ -36,11 +47,16 @@ function svg(name, attributes, text) {
 }
 
 function chart(root, data) {
-  const width = 1270, height = 250, left = 90, right = 160, top = 16, bottom = 42;
+  // One unit of the drawing is a pixel at 1080 lines, so that text keeps its shape at every size.
+  const unit = parseFloat(getComputedStyle(document.documentElement).fontSize) / 10;
+  const width = Math.max(500, root.clientWidth / unit), height = Math.max(180, root.clientHeight / unit);
+  const left = 90, right = 160, top = 16, bottom = 42;
   root.setAttribute("viewBox", `0 0 ${width} ${height}`);
-  root.setAttribute("preserveAspectRatio", "none");
   root.replaceChildren();
-  if (!data.start) return;
+  if (!data.start) {
+    root.append(svg("text", { x: 24, y: height / 2, fill: "#e9ebee", "font-size": 30 }, "no data"));
+    return;
+  }
   const lines = [["rate_upstream", "#56b4e9", "", "IPAC"], ["rate_public", "#ffffff", "3 7", "delivered"]];
   const most = Math.max(1, ...lines.flatMap(([key]) => (data[key] || []).map((p) => p[1])));
   const magnitude = 10 ** Math.floor(Math.log10(most));
@@ -70,9 +86,11 @@ function chart(root, data) {
   }
   // Two labels never lie on each other.
   ends.sort((a, b) => a[2] - b[2]);
-  if (ends[1][2] - ends[0][2] < 30) { ends[0][2] -= 15; ends[1][2] = ends[0][2] + 30; }
+  const lowest = height - bottom - 8, apart = 30;
+  ends[1][2] = Math.min(Math.max(ends[1][2], ends[0][2] + (ends[1][2] - ends[0][2] < apart ? apart / 2 : 0)), lowest);
+  ends[0][2] = Math.min(ends[0][2], ends[1][2] - apart);
   for (const [label, colour, at] of ends) {
-    root.append(svg("text", { x: width - right + 14, y: Math.min(Math.max(at + 8, 26), height - bottom + 8), fill: colour, "font-size": 24 }, label));
+    root.append(svg("text", { x: width - right + 14, y: at + 8, fill: colour, "font-size": 24 }, label));
   }
 }
 
@@ -95,6 +113,7 @@ function foot(root, pairs) {
 }
 
 function show(data) {
+  lastShown = data;
   tile(document.getElementById("headline"), data.headline);
   tiles(document.getElementById("sky"), data.sky, true);
   tiles(document.getElementById("communities"), data.communities, true);
@@ -130,4 +149,6 @@ async function renew() {
   }
   setTimeout(renew, EVERY);
 }
+window.addEventListener("resize", () => lastShown && show(lastShown));
+document.fonts?.ready.then(() => lastShown && show(lastShown));
 renew();
