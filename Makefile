@@ -3,7 +3,7 @@ SHELL := bash
 PYTHON ?= python3
 VENV := .venv
 
-.PHONY: up down test check generate install
+.PHONY: up down test check bench generate install
 install: $(VENV)/.installed
 
 $(VENV)/.installed: pyproject.toml requirements.lock
@@ -29,6 +29,10 @@ test: install
 	@scripts/packages
 	@$(MAKE) --no-print-directory check
 	$(VENV)/bin/pytest
+
+bench: install
+	@scripts/packages
+	@$(VENV)/bin/python benchmarks/stack.py
 
 generate: install
 	$(VENV)/bin/python -m zads.metrics > docs/metrics.md

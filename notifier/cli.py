@@ -76,7 +76,7 @@ def _serve(args: argparse.Namespace) -> int:
         store,
         channels,
         config.notifier.external_url,
-        fallback=lambda channel, severity: fallback_for(config, channel, severity),
+        fallback=lambda channel, severity, broken: fallback_for(config, channel, severity, broken),
     )
     watch = Watch(config, store, dispatcher, os.environ.get("ZADS_DEADMAN_URL"))
     application = Application(config, store, dispatcher, watch, token, password).build()

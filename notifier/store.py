@@ -388,9 +388,11 @@ class Store:
 
         Of an incident that is over only its end is told: a late trigger would open it at PagerDuty for ever.
         """
-        over = "(SELECT id FROM incidents WHERE state='resolved')"
         with self._write() as db:
-            db.execute(f"UPDATE deliveries SET state='folded' WHERE state='parked' AND kind!='resolved' AND incident IN {over}")
+            db.execute(
+                "UPDATE deliveries SET state='folded' WHERE state='parked' AND kind!='resolved'"
+                " AND incident IN (SELECT id FROM incidents WHERE state='resolved')"
+            )
             return db.execute(
                 "UPDATE deliveries SET state='pending', next_at=? WHERE state='parked'", (self._clock(),)
             ).rowcount

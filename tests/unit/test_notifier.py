@@ -102,7 +102,7 @@ class Site:
         store = Store(self.config.notifier.store, lambda severity: channels_for(self.config, severity))
         channels = build_channels(self.config, "test")
         dispatcher = Dispatcher(
-            store, channels, self.config.notifier.external_url, fallback=lambda c, s: fallback_for(self.config, c, s)
+            store, channels, self.config.notifier.external_url, fallback=lambda c, s, b: fallback_for(self.config, c, s, b)
         )
         watch = Watch(self.config, store, dispatcher, None)
         app = Application(self.config, store, dispatcher, watch, "bearer-secret", None).build()
