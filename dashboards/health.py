@@ -140,7 +140,7 @@ def _headline() -> list[stat.Panel]:
         "Headline", "worst", At(0, 0, 15, 5), legend="{{headline}}", steps=levels, size=104, nothing="CANNOT SEE ALL"
     )
     worst.text_mode(BigValueTextMode.NAME).text(common.VizTextDisplayOptions().title_size(104).value_size(104))
-    lasting = _tile("FOR", "worst_seconds", At(15, 0, 4, 5), nothing="nothing fires").decimals(0)
+    lasting = _tile("FOR", "worst_seconds", At(15, 0, 4, 5), nothing="—").decimals(0)
     unnamed = "acknowledged by {{acknowledged_by}}"
     incidents = _tile("OPEN INCIDENTS", "open_incidents", At(19, 0, 5, 5), legend=unnamed, words={0: ("none", OK)})
     return [worst, lasting, incidents]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from wall.model import Look, Results, Tile, by, duration, one, rate, utc
+from wall.model import Look, Results, Tile, by, duration, moment, one, rate
 from zads.config import Community, Config
 
 SHOWN = 5
@@ -71,7 +71,7 @@ class _View:
             return Tile(title, "WAITING", "for Kafka", "idle")
         if connections == 0:
             since = self._away.get(name)
-            return Tile(title, "AWAY", f"since {utc(since)} UTC" if since else "no connection", "warn")
+            return Tile(title, "AWAY", f"since {moment(since, self.now)}" if since else "no connection", "warn")
         speed = "rate unknown" if connections is None or egress is None else rate(egress)
         if not community.commits:
             if connections is None:

@@ -98,6 +98,11 @@ def utc(at: float) -> str:
     return f"{datetime.fromtimestamp(at, UTC):%H:%M}"
 
 
+def moment(at: float, now: float) -> str:
+    """Return hours and minutes, UTC, with the day of the week where they would be taken for today's."""
+    return f"{datetime.fromtimestamp(at, UTC):{'%H:%M' if now - at < 20 * 3600 else '%a %H:%M'}} UTC"
+
+
 def clip(text: str, most: int) -> str:
     """Return the text in at most `most` letters, cut between words and marked where it is cut."""
     if len(text) <= most:

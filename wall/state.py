@@ -11,7 +11,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from wall import communities, sky
-from wall.model import Headline, Results, Sample, Tile, Wall, by, clip, duration, one, utc
+from wall.model import Headline, Results, Sample, Tile, Wall, by, clip, duration, moment, one, utc
 from zads.config import Config
 
 STALE_AFTER = 30.0
@@ -71,7 +71,7 @@ def build(config: Config, results: Results | None, now: float, lost_since: float
 
 
 def _blind(config: Config, since: float | None, now: float, why: str) -> Wall:
-    line = f"no data since {utc(since)} UTC ({duration(now - since)})" if since else "no data yet"
+    line = f"no data since {moment(since, now)} ({duration(now - since)})" if since else "no data yet"
     unknown = tuple(Tile(name, "UNKNOWN", "no data", "unknown") for name in sky.NAMES)
     chain = tuple(Tile(name, "UNKNOWN", "", "unknown") for name, _ in sky.CHAIN)
     headline = Headline(f"{config.site.name} · {why}", "BLIND", f"{line} · alerts may flow well, nobody sees them", "bad")
@@ -113,11 +113,11 @@ def _trouble(config: Config, results: Results, firing: list[Sample], now: float)
     headline = worst.get("headline") or worst.get("alertname", "ALERT")
     others = sorted({s.labels.get("headline", "") for s in firing} - {worst.get("headline", "")})
     told, more = _acknowledged(worst, results, now - since), f"{len(others)} more" if others else ""
-    impact = clip(_impact(worst, results), _LINE - len(told) - len(more))
+    impact = _impact(worst, results, _LINE - len(told) - len(more))
     if others and not impact:
         more = clip(f"{more}: {', '.join(name.capitalize() for name in others)}", _LINE - len(told))
     return Headline(
-        f"{config.site.name} · since {utc(since)} UTC",
+        f"{config.site.name} · since {moment(since, now)}",
         f"{headline}  {duration(now - since)}",
         " · ".join(part for part in (told, impact, more) if part),
         "bad" if worst.get("severity") == "page" else "warn",
@@ -128,12 +128,13 @@ def _key(labels: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     return tuple(sorted((k, v) for k, v in labels.items() if k not in {"alertstate", "__name__", "impact"}))
 
 
-def _impact(worst: Mapping[str, str], results: Results) -> str:
-    """Return the first sentences of what it costs the scientists, without their full stop."""
-    for sample in results.get("impact", ()):
-        if _key(sample.labels) == _key(worst):
-            return sample.labels.get("impact", "").strip().rstrip(".").replace(". ", "; ")
-    return ""
+def _impact(worst: Mapping[str, str], results: Results, most: int) -> str:
+    """Return what it costs the scientists: the whole sentences that fit, or the first one cut."""
+    text = next((s.labels.get("impact", "") for s in results.get("impact", ()) if _key(s.labels) == _key(worst)), "")
+    sentences = text.strip().rstrip(".").split(". ")
+    while len(sentences) > 1 and len(". ".join(sentences)) > most:
+        sentences.pop()
+    return clip(". ".join(sentences), most)
 
 
 def _acknowledged(worst: Mapping[str, str], results: Results, age: float) -> str:

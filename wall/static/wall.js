@@ -11,6 +11,7 @@ function tile(element, data) {
     if (child && child.textContent !== text) child.textContent = text;
   }
   fit(element.querySelector(".word"));
+  fit(element.querySelector(".name"));
 }
 
 // A word that is too long for its tile is set smaller, down to half; only then it is cut.

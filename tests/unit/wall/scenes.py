@@ -141,3 +141,13 @@ def lasair_behind() -> Scene:
     scene["community_lag"] = [sample(41 * 60, community="lasair"), *each(["alerce", "ampel"], 4)]
     scene["community_waiting"] = [sample(12_306, community="lasair"), *each(["alerce", "ampel"], 30)]
     return scene
+
+
+def long_names() -> Scene:
+    """Return the longest words that a site can give: they are set smaller, never cut without a mark."""
+    headline = "MIRRORMAKER OF THE SECOND DATA CENTRE NOT ANSWERING"
+    impact = "Alerts that should have been here an hour ago wait somewhere between two machines that nobody can see"
+    scene = fires(clear_night(), "X", headline, "page", 47 * 3600, impact)
+    scene.update(arriving=[sample(0)], dark=[sample(0)], last_alert=[sample(NOW - 47 * 3600)], delay=[sample(47 * 3600)])
+    scene.update(on_call=[sample(1, name="a person with a rather long name")], tonight=[sample(1_312_480_123)])
+    return scene

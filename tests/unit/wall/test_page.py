@@ -84,7 +84,21 @@ def _open(page: Page, site: Site) -> None:
     page.wait_for_timeout(300)
 
 
-@pytest.mark.parametrize("name", ["clear_night", "quiet_day", "kafka_down", "mirror_down", "lasair_behind"])
+# What may end in an ellipsis is a community's name; it never pushes another tile away.
+def test_twenty_communities_with_long_names_keep_the_rows(page: Page, site: Site, tmp_path: Path):
+    names = [f"a-community-with-a-rather-long-name-{i}" for i in range(20)]
+    before = site.source._config
+    site.source._config = scenes.site_of(names)
+    site.show(scenes.clear_night(names))
+    _open(page, site)
+    page.screenshot(path=tmp_path / "twenty.png")
+    site.source._config = before
+    assert page.locator("#communities .tile").count() == 5
+    assert page.locator("#communities .tile").last.inner_text().split("\n")[1] == "16 on time"
+    assert page.evaluate("document.documentElement.scrollWidth") <= 1920
+
+
+@pytest.mark.parametrize("name", ["clear_night", "quiet_day", "kafka_down", "mirror_down", "lasair_behind", "long_names"])
 def test_every_scene_fits_the_screen(name: str, page: Page, site: Site, tmp_path: Path):
     """No text is cut, nothing scrolls; a picture is kept for the eye."""
     site.show(getattr(scenes, name)())
