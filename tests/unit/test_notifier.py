@@ -279,11 +279,11 @@ def test_bad_bodies_and_strangers_are_refused(site: Site) -> None:
 def test_a_record_that_cannot_be_written_is_503_and_the_page_goes_out_from_memory(site: Site) -> None:
     """Alertmanager has to send it again, and nobody sleeps through it."""
     assert site.parts
-    site.parts[0]._db.execute("PRAGMA query_only=ON")
+    site.parts[0]._connection.execute("PRAGMA query_only=ON")  # type: ignore[union-attr]
     assert site.post(alert()) == 503
     message = _wait(lambda: site.got("pagerduty", "firing"))[0]
     assert "from memory" in message["text"]
-    site.parts[0]._db.execute("PRAGMA query_only=OFF")
+    site.parts[0]._connection.execute("PRAGMA query_only=OFF")  # type: ignore[union-attr]
     assert site.post(alert()) == 200
 
 
