@@ -36,15 +36,19 @@ def overview(store: Store, dispatcher: Dispatcher, on_call: str | None, now: flo
     """Return the first page: what fires, what was, whether the channels work, who is on call."""
     now = now or time.time()
     incidents = store.recent_incidents(40)
-    firing = [i for i in incidents if i.state != "resolved"]
+    # What is only noted wakes nobody and is no incident to the reader.
+    order = {"page": 0, "ticket": 1}
+    firing = sorted((i for i in incidents if i.state != "resolved" and i.severity in order), key=lambda i: order[i.severity])
+    noted = [i for i in incidents if i.state != "resolved" and i.severity not in order]
     rows = "".join(_card(i, now) for i in firing) or "<p>Nothing fires.</p>"
     past = "".join(_row(i) for i in incidents if i.state == "resolved") or "<tr><td>None yet.</td></tr>"
     health = "".join(_channel(name, dispatcher, store) for name in dispatcher.books)
+    notes = "".join(f"<tr><td>{clock(i.began_at)}</td><td>{html.escape(name_of(i))}</td></tr>" for i in noted)
     return frame(
         "ZADS notifier",
         f"<h1>{len(firing)} open {'incident' if len(firing) == 1 else 'incidents'}</h1>"
         f'<p class="dim">On call: {html.escape(on_call or "nobody is named")}</p>{rows}'
-        f"<h2>Channels</h2><table>{health}</table><h2>Before</h2><table>{past}</table>"
+        f"<h2>Channels</h2><table>{health}</table>{f'<h2>Noted</h2><table>{notes}</table>' if notes else ''}<h2>Before</h2><table>{past}</table>"
         '<p><a href="/runbook">Runbook</a></p>',
         refresh=10,
     )
