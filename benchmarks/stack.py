@@ -19,7 +19,9 @@ IDLE_SECONDS = 60.0
 
 
 def _processes() -> dict[str, psutil.Process]:
-    status = json.loads(subprocess.run([ZADS, "stack", "status", "--json"], capture_output=True, text=True, check=True).stdout)
+    status = json.loads(
+        subprocess.run([ZADS, "stack", "status", "--json"], capture_output=True, text=True, check=True).stdout
+    )
     return {row["name"]: psutil.Process(row["pid"]) for row in status["services"] if row["pid"]}
 
 

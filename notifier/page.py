@@ -44,11 +44,12 @@ def overview(store: Store, dispatcher: Dispatcher, on_call: str | None, now: flo
     past = "".join(_row(i) for i in incidents if i.state == "resolved") or "<tr><td>None yet.</td></tr>"
     health = "".join(_channel(name, dispatcher, store) for name in dispatcher.books)
     notes = "".join(f"<tr><td>{clock(i.began_at)}</td><td>{html.escape(name_of(i))}</td></tr>" for i in noted)
+    noted_below = f"<h2>Noted</h2><table>{notes}</table>" if notes else ""
     return frame(
         "ZADS notifier",
         f"<h1>{len(firing)} open {'incident' if len(firing) == 1 else 'incidents'}</h1>"
         f'<p class="dim">On call: {html.escape(on_call or "nobody is named")}</p>{rows}'
-        f"<h2>Channels</h2><table>{health}</table>{f'<h2>Noted</h2><table>{notes}</table>' if notes else ''}<h2>Before</h2><table>{past}</table>"
+        f"<h2>Channels</h2><table>{health}</table>{noted_below}<h2>Before</h2><table>{past}</table>"
         '<p><a href="/runbook">Runbook</a></p>',
         refresh=10,
     )
