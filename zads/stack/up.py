@@ -163,6 +163,9 @@ def down(paths: Paths) -> int:
         deadline = time.monotonic() + 45
         while holder(paths) and time.monotonic() < deadline:
             time.sleep(0.2)
+        # The lock goes just before the process does: only what stays after that was left over.
+        while psutil.pid_exists(pid) and time.monotonic() < deadline:
+            time.sleep(0.1)
     return sweep(paths)
 
 
