@@ -49,6 +49,10 @@ class Template:
         reader = fastavro.reader(io.BytesIO(packet))
         records: list[Any] = list(reader)
         self._record: dict[str, Any] = records[0]
+        for name in ("prv_candidates", "fp_hists"):
+            for row in self._record.get(name) or ():
+                # A public packet holds no private history: IPAC leaves it out (ztf-avro-alert, "prv_candidates").
+                row["programid"] = 1
         self._schema = fastavro.parse_schema(reader.writer_schema)
         empty = io.BytesIO()
         fastavro.writer(empty, self._schema, [], codec="null", sync_marker=_SYNC)

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from rich.console import Console
 from rich.table import Table
 
-from zads.config import ConfigErrors, load, read_secret
-from zads.stack import components, up
+from zads.config import Config, ConfigErrors, load, read_secret
+from zads.stack import components, lock, up
 from zads.stack.errors import StackError
 from zads.stack.paths import Paths, here
 from zads.stack.supervisor import Supervisor, holder, log_tail
@@ -29,7 +31,7 @@ def _guarded(call: Callable[[argparse.Namespace], int]) -> Callable[[argparse.Na
             print(f"\n{error}", file=sys.stderr)
             return 1
         except OSError as error:
-            print(f"\n{error.filename or ''}: {error.strerror}. Is the disk full or the folder not yours?", file=sys.stderr)
+            print(f"\n{error.filename or 'Input or output'}: {error.strerror or error}.", file=sys.stderr)
             return 1
 
     return run
@@ -42,39 +44,73 @@ def _options(args: argparse.Namespace) -> dict[str, str]:
 def _up(args: argparse.Namespace) -> int:
     paths = here()
     console = Console(highlight=False, stderr=False)
-    if holder(paths):
-        console.print("The stack already runs here.")
-        return _finish(paths, console, time.time() - 30)
-    begin = time.time()
-    source = args.config.resolve()
-    up.sweep(paths)
-    config = up.prepare(paths, source)
-    console.print("Looking for the programs and for Kafka's jars ...")
-    up.check_ports(up.build(paths, config, _options(args)))
-    console.print("Starting ...")
-    up.start(paths, source, _options(args))
-    return _finish(paths, console, begin)
+    # A closed terminal and a plain kill end a start as Ctrl-C does: nothing half-started is left.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
+    paths.make()
+    with _alone(paths, console):
+        if holder(paths):
+            return _already(paths, console)
+        return _start(paths, console, args)
 
 
-def _finish(paths: Paths, console: Console, begin: float) -> int:
+@contextmanager
+def _alone(paths: Paths, console: Console) -> Iterator[None]:
+    """Let one `make up` at a time start something here; a second one waits and then finds it running."""
+    told = False
+    while (mine := lock.take(paths.dir / "up.lock")) is None:
+        if not told:
+            console.print("Another `make up` is at work here; waiting for it ...")
+        told = True
+        time.sleep(0.3)
+    with mine:
+        yield
+
+
+def _already(paths: Paths, console: Console) -> int:
+    """Show a stack that runs; it is never ended from here."""
+    config = load(paths.site)
+    console.print("The stack already runs here.")
+    console.print(_table(paths))
+    trouble = up.hold_ups(paths)
+    for line in trouble:
+        console.print(line)
+    if not trouble:
+        _where(config, console)
+    return 1 if trouble else 0
+
+
+def _start(paths: Paths, console: Console, args: argparse.Namespace) -> int:
+    begin, source = time.time(), args.config.resolve()
     try:
+        up.sweep(paths)
+        config = up.prepare(paths, source)
+        console.print("Looking for the programs and for Kafka's jars ...")
+        up.check_ports(up.build(paths, config, _options(args)))
+        console.print("Starting ...")
+        up.start(paths, source, _options(args))
         up.wait_green(paths, lambda line: console.print(f"  {line}"))
-        config = load(paths.site)
         up.wait_flow(config, lambda line: console.print(f"  {line}"), begin)
-    except (StackError, ConfigErrors):
-        up.down(paths)
-        raise
     except KeyboardInterrupt:
         console.print("\nInterrupted: ending what was started ...")
         up.down(paths)
+        console.print("Nothing was left running.")
         return 130
+    except (StackError, ConfigErrors):
+        up.down(paths)
+        raise
     console.print(_table(paths))
-    console.print(f"All is green after {time.time() - begin:.0f} s. The wall: http://{config.wall.listen}/")
+    console.print(f"All is green after {time.time() - begin:.0f} s.")
+    _where(config, console)
+    return 0
+
+
+def _where(config: Config, console: Console) -> None:
+    console.print(f"The wall: http://{config.wall.listen}/")
     console.print(f"The notifier's page: http://{config.notifier.listen}/")
-    console.print(f"What was sent: http://{components.INBOX_HTTP}/")
+    console.print(f"What was sent: http://{components.inbox_addresses(config)[0]}/")
     console.print("Cause trouble: .venv/bin/zads sim kill kafka")
     console.print("Undo it: .venv/bin/zads sim heal; end: make down")
-    return 0
 
 
 def _table(paths: Paths) -> Table:
@@ -121,9 +157,10 @@ def _logs(args: argparse.Namespace) -> int:
 
 def _inbox(args: argparse.Namespace) -> int:
     try:
-        with urllib.request.urlopen(f"http://{components.INBOX_HTTP}/inbox.json", timeout=5) as answer:
+        http, _ = components.inbox_addresses(load(here().site))
+        with urllib.request.urlopen(f"http://{http}/inbox.json", timeout=5) as answer:
             messages = json.load(answer)
-    except (OSError, ValueError):
+    except (OSError, ValueError, ConfigErrors):
         raise StackError("The inbox does not answer.", "Is the stack up? `zads stack status` says so.") from None
     if args.json:
         print(json.dumps(messages, indent=1, ensure_ascii=False))
@@ -145,10 +182,11 @@ def _run_inbox(args: argparse.Namespace) -> int:
 
     config, paths = load(args.config), here()
     slack, pagerduty = config.notifier.slack, config.notifier.pagerduty
+    http, smtp = components.inbox_addresses(config)
     return inbox.run(
         paths.data / "inbox" / "received.jsonl",
-        components.INBOX_HTTP,
-        components.INBOX_SMTP,
+        http,
+        smtp,
         slack_token=read_secret(slack.token_file) if slack else "",
         slack_channel=slack.channel if slack else "",
         routing_key=read_secret(pagerduty.routing_key_file) if pagerduty else "",

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from pathlib import Path
 
 from zads.config import Config, host_port
 from zads.stack import kafka_files, programs
 from zads.stack.paths import Paths
 
-INBOX_HTTP, INBOX_SMTP = "127.0.0.1:28090", "127.0.0.1:28025"
+_INBOX_HTTP, _INBOX_SMTP = "127.0.0.1:28090", "127.0.0.1:28025"
 # C1 alone starts faster and is smaller; a tenth of ZTF's rate needs no more.
 _JVM = ["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:MaxDirectMemorySize=96m", "-Xss512k", "-Djava.awt.headless=true"]
 _LOGGING = [
@@ -24,7 +25,11 @@ _LOGGING = [
 
 @dataclass(frozen=True)
 class Component:
-    """One program of the stack; `url` is where it answers ("" for a consumer that listens nowhere)."""
+    """One program of the stack.
+
+    `url` is where it answers ("" for a consumer that listens nowhere); over HTTP, `ready` is the path that says it
+    can do its work and `alive` the one that says it runs.
+    """
 
     name: str
     argv: list[str]
@@ -34,6 +39,31 @@ class Component:
     env: dict[str, str] = field(default_factory=dict)
     prepare: list[str] | None = None
     prepared: Path | None = None  # `prepare` has run when this file is there
+    ready: str = ""
+    alive: str = ""
+
+
+def inbox_addresses(config: Config) -> tuple[str, str]:
+    """Return where the stand-ins listen, over HTTP and SMTP: where zads.toml sends Slack, PagerDuty and mail.
+
+    A provider's own address is none of ours: then the stand-in keeps its default address.
+    """
+    notifier = config.notifier
+    http = next(
+        (a for part in (notifier.slack, notifier.pagerduty) if part and (a := _loopback(part.base_url))), _INBOX_HTTP
+    )
+    smtp = (_loopback(notifier.email.smarthost) if notifier.email else None) or _INBOX_SMTP
+    return http, smtp
+
+
+def _loopback(url: str) -> str | None:
+    """Return the "host:port" of an address on this machine, else None."""
+    try:
+        host, port = host_port(url)
+        here = host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return None
+    return f"{host}:{port}" if here else None
 
 
 def write_files(config: Config, paths: Paths) -> None:
@@ -87,9 +117,17 @@ def build(config: Config, paths: Paths, jars: Path, options: dict[str, str]) -> 
         "alert-arrival": exporter.alert_arrival_port,
         "services": exporter.services_port,
     }
+    inbox_http, inbox_smtp = inbox_addresses(config)
     prometheus, alertmanager, node = config.prometheus, config.alertmanager, config.prometheus.node_exporter
     components = [
-        Component("inbox", [*zads, "stack", "run-inbox"], f"http://{INBOX_HTTP}/-/healthy", ports=(INBOX_HTTP, INBOX_SMTP)),
+        Component(
+            "inbox",
+            [*zads, "stack", "run-inbox"],
+            f"http://{inbox_http}/",
+            ports=(inbox_http, inbox_smtp),
+            ready="/-/healthy",
+            alive="/-/healthy",
+        ),
         _kafka("kafka-upstream", config, paths, jars),
         _kafka("kafka-public", config, paths, jars),
         Component(
@@ -120,10 +158,14 @@ def build(config: Config, paths: Paths, jars: Path, options: dict[str, str]) -> 
                 f"--storage.tsdb.retention.size={prometheus.retention_size}",
                 f"--web.listen-address={prometheus.address}",
                 "--web.enable-lifecycle",
+                # Prometheus says again that an alert fires each 10 s: its death is noticed that much sooner.
+                "--rules.alert.resend-delay=10s",
                 "--log.level=warn",
             ],
-            url=f"http://{prometheus.address}/-/ready",
+            url=f"http://{prometheus.address}/",
             ports=(prometheus.address,),
+            ready="/-/ready",
+            alive="/-/healthy",
         ),
         Component(
             "alertmanager",
@@ -135,8 +177,10 @@ def build(config: Config, paths: Paths, jars: Path, options: dict[str, str]) -> 
                 "--cluster.listen-address=",
                 "--log.level=warn",
             ],
-            url=f"http://{alertmanager.address}/-/ready",
+            url=f"http://{alertmanager.address}/",
             ports=(alertmanager.address,),
+            ready="/-/ready",
+            alive="/-/healthy",
         ),
     ]
     if node:
@@ -146,23 +190,35 @@ def build(config: Config, paths: Paths, jars: Path, options: dict[str, str]) -> 
     for name, port in ours.items():
         address = f"{exporter.listen}:{port}"
         components.append(
-            Component(name, [*zads, "export", name], f"http://{address}/-/ready", ("kafka-public",), (address,))
+            Component(
+                name,
+                [*zads, "export", name],
+                f"http://{address}/",
+                ("kafka-public",),
+                (address,),
+                ready="/-/ready",
+                alive="/-/healthy",
+            )
         )
     components += [
         Component(
             "notifier",
             [*zads, "notify", "serve"],
-            f"http://{config.notifier.listen}/-/healthy",
+            f"http://{config.notifier.listen}/",
             ("inbox",),
             (config.notifier.listen,),
-            env={"ZADS_DEADMAN_URL": f"http://{INBOX_HTTP}/heartbeat"},
+            env={"ZADS_DEADMAN_URL": f"http://{inbox_http}/heartbeat"},
+            ready="/-/ready",
+            alive="/-/healthy",
         ),
         Component(
             "wall",
             [*zads, "wall", "serve"],
-            f"http://{config.wall.listen}/-/healthy",
+            f"http://{config.wall.listen}/",
             ("prometheus",),
             (config.wall.listen,),
+            ready="/-/healthy",
+            alive="/-/healthy",
         ),
     ]
     for community in config.communities:

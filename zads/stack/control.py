@@ -11,6 +11,7 @@ from typing import Any
 
 Control = dict[str, dict[str, Any]]
 POLL_SECONDS = 0.3
+_PARTS = ("services", "communities", "simulator")
 
 
 def read(path: Path) -> Control:
@@ -19,7 +20,8 @@ def read(path: Path) -> Control:
         data = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         data = {}
-    return {key: dict(data.get(key) or {}) for key in ("services", "communities", "simulator")}
+    parts = data if isinstance(data, dict) else {}
+    return {key: dict(part) if isinstance(part := parts.get(key), dict) else {} for key in _PARTS}
 
 
 def change(path: Path, edit: Callable[[Control], None]) -> Control:

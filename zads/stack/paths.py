@@ -55,7 +55,7 @@ class Paths:
 
     @property
     def lock(self) -> Path:
-        """Held by the supervisor while it lives; contains its process id."""
+        """Held by the supervisor while it lives."""
         return self.dir / "supervisor.lock"
 
     def make(self) -> None:

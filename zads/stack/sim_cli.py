@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import time
 from collections.abc import Callable
 
 from zads.config import load, parse_duration
@@ -12,6 +13,7 @@ from zads.stack.paths import here
 from zads.stack.supervisor import holder
 
 _ALIASES = {"kafka": "kafka-public", "mirror": "mirrormaker", "upstream": "kafka-upstream", "ipac": "kafka-upstream"}
+_OBEYED_WITHIN = 15.0
 _HELD = {"kill": "killed", "stop": "stopped", "pause": "paused"}
 
 
@@ -40,8 +42,21 @@ def _hold(args: argparse.Namespace) -> int:
         return 2
     state = _HELD[args.verb]
     control.change(here().control, lambda c: c["services"].update({name: state}))
+    if not _until(lambda: any(row["name"] == name and row["state"] == state for row in up.services(here()))):
+        print(f"{name} is to be {state}; the supervisor has not done it yet: `zads stack status`", file=sys.stderr)
+        return 1
     print(f"{name} is {state} and stays so until `zads sim heal`.")
     return 0
+
+
+def _until(done: Callable[[], bool]) -> bool:
+    """Wait for the supervisor; False when it takes too long."""
+    deadline = time.monotonic() + _OBEYED_WITHIN
+    while not done():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.1)
+    return True
 
 
 def _slow(args: argparse.Namespace) -> int:
@@ -54,7 +69,12 @@ def _slow(args: argparse.Namespace) -> int:
     if not 0 <= args.share <= 1:
         print("The share of the arrival rate lies between 0 and 1, for example 0.2", file=sys.stderr)
         return 2
-    control.change(here().control, lambda c: c["communities"].update({args.community: {"rate_share": args.share}}))
+
+    def slow(content: control.Control) -> None:
+        content["communities"][args.community] = {"rate_share": args.share}
+        content["simulator"]["public"] = True  # in a private block nobody would fall behind
+
+    control.change(here().control, slow)
     print(f"{args.community} takes {args.share:.0%} of what arrives, until `zads sim heal`.")
     return 0
 
@@ -67,7 +87,7 @@ def _late(args: argparse.Namespace) -> int:
     except ValueError as error:
         print(error, file=sys.stderr)
         return 2
-    control.change(here().control, lambda c: c["simulator"].update({"late_seconds": seconds}))
+    control.change(here().control, lambda c: c["simulator"].update({"late_seconds": seconds, "public": True}))
     print(f"Packets come {seconds:.0f} s later after their exposure than they would, until `zads sim heal`.")
     return 0
 
@@ -90,6 +110,9 @@ def _heal(_args: argparse.Namespace) -> int:
             part.clear()
 
     control.change(here().control, nothing)
+    if not _until(lambda: all(row["state"] not in _HELD.values() for row in up.services(here()))):
+        print("The supervisor has not let go of everything yet: `zads stack status`", file=sys.stderr)
+        return 1
     print("All trouble is undone; the supervisor starts what was ended.")
     return 0
 

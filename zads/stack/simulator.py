@@ -8,12 +8,13 @@ import random
 import signal
 import time
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from zads import kafka
 from zads.config import Config
-from zads.night import night_name
+from zads.night import is_dark, night_name
 from zads.stack.alert_packets import Exposure, Template, templates
 from zads.stack.control import Watch
 from zads.stack.sky import EXPOSURE_SECONDS, PROFILES, Visit, visits
@@ -44,6 +45,7 @@ class Simulator:
         self._stop = False
         self._garbage = 0
         self._topics: set[str] = set()
+        self._closed = False
 
     def run(self) -> int:
         """Produce until SIGTERM."""
@@ -60,9 +62,10 @@ class Simulator:
                     break
                 if time.time() - begin - visit.at > _CATCH_UP_MOST:
                     begin = time.time() - visit.at  # the machine slept or Kafka was away: go on from now
-                if self._watch()["simulator"].get("clouds"):
+                if self._watch()["simulator"].get("clouds") or self._day():
                     continue
-                self._expose(visit, producer)
+                public = self._watch()["simulator"].get("public")
+                self._expose(replace(visit, program=self._config.stream.public_programs[0]) if public else visit, producer)
         finally:
             producer.close(timeout=5)
             self._write_record()
@@ -70,6 +73,15 @@ class Simulator:
 
     def _on_signal(self, _number: int, _frame: object) -> None:
         self._stop = True
+
+    def _day(self) -> bool:
+        """Tell whether the Sun is up: the telescope closes at dawn, as the real one does."""
+        site = self._config.site
+        day = not is_dark(datetime.now(UTC), site.latitude, site.longitude, site.sun_limit)
+        if day != self._closed:
+            self._closed = day
+            _LOG.info("the Sun is %s its limit: %s", *(("above", "no exposures") if day else ("below", "exposures")))
+        return day
 
     def _pause(self, seconds: float) -> None:
         time.sleep(seconds)

@@ -4,26 +4,38 @@ from __future__ import annotations
 
 import re
 import secrets
+import tomllib
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from zads.config import Config
 from zads.night import longitude_for_dusk
 
-_LONGITUDE = re.compile(r"^longitude\s*=.*$", re.MULTILINE)
-_SITE = re.compile(r"^\[site\]\s*(#.*)?$", re.MULTILINE)
+_LONGITUDE = re.compile(r"^([ \t]*)((?:site[ \t]*\.[ \t]*)?longitude)[ \t]*=.*$", re.MULTILINE)
+_SITE = re.compile(r"^[ \t]*\[[ \t]*site[ \t]*\][ \t]*(#.*)?$", re.MULTILINE)
 
 
 def moved(text: str, config: Config, now: datetime | None = None) -> str:
-    """Return the text of zads.toml with a longitude where dusk was one hour before `now`."""
+    """Return the text of zads.toml with a longitude where dusk was one hour before `now`.
+
+    Raises ValueError where there is no dusk at the site's latitude, or where the text hides its longitude.
+    """
     dusk = (now or datetime.now(UTC)) - timedelta(hours=1)
     longitude = longitude_for_dusk(dusk, config.site.latitude, config.site.sun_limit)
     line = f"longitude = {longitude}  # dusk was at {dusk:%H:%M} UTC"
     if _LONGITUDE.search(text):
-        return _LONGITUDE.sub(line, text, count=1)
-    if _SITE.search(text):
-        return _SITE.sub(f"[site]\n{line}", text, count=1)
-    return f"[site]\n{line}\n\n{text}"
+        result = _LONGITUDE.sub(lambda m: f"{m[1]}{m[2]} = {longitude}  # dusk was at {dusk:%H:%M} UTC", text, count=1)
+    elif _SITE.search(text):
+        result = _SITE.sub(f"[site]\n{line}", text, count=1)
+    else:
+        result = f"[site]\n{line}\n\n{text}"
+    try:
+        found = tomllib.loads(result).get("site", {}).get("longitude")
+    except tomllib.TOMLDecodeError:
+        found = None
+    if found != longitude:
+        raise ValueError("write longitude on a line of its own under [site]")
+    return result
 
 
 def make_secrets(config: Config) -> None:
@@ -36,7 +48,10 @@ def make_secrets(config: Config) -> None:
     if config.notifier.pagerduty:
         wanted.append((config.notifier.pagerduty.routing_key_file, secrets.token_hex(16)))
     for path, value in wanted:
-        if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.touch(mode=0o600)
-            path.write_text(value + "\n", encoding="utf-8")
+        if path.exists() and path.stat().st_size:
+            continue  # an empty one is what a full disk left
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_suffix(".new")
+        partial.touch(mode=0o600)
+        partial.write_text(value + "\n", encoding="utf-8")
+        partial.replace(path)

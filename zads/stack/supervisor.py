@@ -7,26 +7,29 @@ status.json, which `zads stack status` prints.
 from __future__ import annotations
 
 import ctypes
-import fcntl
 import json
+import logging
 import os
 import signal
 import subprocess
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from io import TextIOWrapper
 from pathlib import Path
 
-from zads.stack import control
+from zads.stack import control, lock
 from zads.stack.components import Component
 from zads.stack.paths import Paths
 from zads.stack.ready import answers
 
+_LOG = logging.getLogger(__name__)
 _TICK = 0.2
 _RESTART_FIRST, _RESTART_MOST = 1.0, 10.0
 _STABLE_AFTER = 30.0
+_STOP_WITHIN = 10.0
 _LOG_MOST = 20_000_000
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None)  # loaded before any fork
@@ -50,11 +53,13 @@ class Running:
     started_at: float = 0.0
     again_at: float = 0.0
     pause: float = _RESTART_FIRST
+    end_by: float = 0.0
     was_ready: bool = False
     held: str = ""
     check: Future[bool] | None = None
     next_check: float = 0.0
     misses: int = 0
+    answered: bool = False  # since it was started
 
     def become(self, state: str) -> bool:
         """Change the state; tell whether it is a new one."""
@@ -73,25 +78,26 @@ class Supervisor:
         self._control = control.Watch(paths.control)
         self._pool = ThreadPoolExecutor(4, thread_name_prefix="ready")
         self._stop = False
+        self._written = False
         self._lock: TextIOWrapper | None = None
 
     def run(self) -> int:
-        """Supervise until told to stop; return 1 when another supervisor holds this folder."""
-        self._lock = self._paths.lock.open("a+")
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        """Supervise until told to stop; return 1 when another supervisor holds this folder.
+
+        Whatever fails for one component (its program vanished, its log cannot be written) is that component's state;
+        the others go on.
+        """
+        self._lock = lock.take(self._paths.lock)
+        if self._lock is None:
+            _LOG.error("another supervisor (process %s) runs here", lock.holder(self._paths.lock))
             return 1
-        self._lock.truncate(0)
-        self._lock.write(str(os.getpid()))
-        self._lock.flush()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
         self._write()
         try:
             while not self._stop:
-                steps = [self._step(running) for running in self._all.values()]
-                if any(steps):
+                steps = [self._guarded_step(running) for running in self._all.values()]
+                if any(steps) or not self._written:
                     self._write()
                 time.sleep(_TICK)
         finally:
@@ -101,11 +107,21 @@ class Supervisor:
     def _on_signal(self, _number: int, _frame: object) -> None:
         self._stop = True
 
+    def _guarded_step(self, running: Running) -> bool:
+        try:
+            return self._step(running)
+        except OSError as error:
+            _LOG.error("%s: %s", running.component.name, error)
+            running.restarts += 1
+            running.again_at = time.monotonic() + running.pause
+            running.pause = min(running.pause * 2, _RESTART_MOST)
+            return running.become("failed")
+
     def _step(self, running: Running) -> bool:
         wanted = self._control()["services"].get(running.component.name, "")
         changed = self._obey(running, wanted)
         if running.held in {"killed", "stopped"}:
-            return changed
+            return self._ending(running) or changed
         if running.process is None:
             return self._maybe_start(running) or changed
         code = running.process.poll()
@@ -123,19 +139,30 @@ class Supervisor:
         if running.held == "paused" and process:
             os.killpg(process.pid, signal.SIGCONT)
         running.held = wanted
-        if wanted == "killed" and process:
+        if process and wanted == "killed":
             os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-        elif wanted == "stopped" and process:
-            self._terminate([running], 15)
-        elif wanted == "paused" and process:
+        elif process and wanted == "stopped":
+            os.killpg(process.pid, signal.SIGTERM)
+            running.end_by = time.monotonic() + _STOP_WITHIN
+        elif process and wanted == "paused":
             os.killpg(process.pid, signal.SIGSTOP)
-        if wanted in {"killed", "stopped"}:
-            running.process = None
         if not wanted:
             running.again_at, running.pause = 0.0, _RESTART_FIRST
             return running.become("starting" if running.process else "waiting")
         return running.become(wanted)
+
+    @staticmethod
+    def _ending(running: Running) -> bool:
+        """Wait for a component that has to end, without keeping the others waiting."""
+        process = running.process
+        if process is None:
+            return False
+        if process.poll() is None:
+            if running.held == "stopped" and time.monotonic() > running.end_by:
+                os.killpg(process.pid, signal.SIGKILL)
+            return False
+        running.process = None
+        return True
 
     def _maybe_start(self, running: Running) -> bool:
         if time.monotonic() < running.again_at:
@@ -166,6 +193,7 @@ class Supervisor:
                 preexec_fn=_die_with_parent,  # noqa: PLW1509 - one prctl on a loaded library, no lock taken
             )
         running.started_at, running.misses, running.next_check = time.monotonic(), 0, 0.0
+        running.check, running.answered = None, False
         return running.become("starting")
 
     def _open_log(self, name: str) -> TextIOWrapper:
@@ -197,16 +225,19 @@ class Supervisor:
             running.next_check = time.monotonic() + (10.0 if running.was_ready and answered else 0.4)
             running.misses = 0 if answered else running.misses + 1
             if answered:
-                running.was_ready = True
+                running.was_ready = running.answered = True
                 return running.become("running")
             return running.was_ready and running.misses >= 3 and running.become("not answering")
-        if not running.component.url:
+        component = running.component
+        if not component.url:
             # A consumer listens nowhere: it runs when it has lived for a second.
             alive = time.monotonic() - running.started_at > 1.0
             running.was_ready = running.was_ready or alive
             return alive and running.become("running")
         if time.monotonic() >= running.next_check:
-            running.check = self._pool.submit(answers, running.component.url)
+            # Ready once after each start; from then on it only has to be alive: an exporter whose Kafka is gone is well.
+            path = component.alive if running.answered else component.ready
+            running.check = self._pool.submit(answers, component.url.rstrip("/") + path if path else component.url)
         return False
 
     def _write(self) -> None:
@@ -222,15 +253,24 @@ class Supervisor:
             for name, running in self._all.items()
         ]
         partial = self._paths.status.with_suffix(".new")
-        partial.write_text(json.dumps({"services": services}, indent=1), encoding="utf-8")
-        partial.replace(self._paths.status)
+        try:
+            partial.write_text(json.dumps({"services": services}, indent=1), encoding="utf-8")
+            partial.replace(self._paths.status)
+        except OSError as error:
+            # A full disk: the components run on, and the next round tries again.
+            if self._written:
+                _LOG.error("%s cannot be written: %s", self._paths.status, error)
+            self._written = False
+        else:
+            self._written = True
 
     def _terminate(self, group: list[Running], seconds: float) -> None:
         living = [r for r in group if r.process and r.process.poll() is None]
         for running in living:
             assert running.process
-            os.killpg(running.process.pid, signal.SIGCONT)
-            os.killpg(running.process.pid, signal.SIGTERM)
+            with suppress(ProcessLookupError):
+                os.killpg(running.process.pid, signal.SIGCONT)
+                os.killpg(running.process.pid, signal.SIGTERM)
         deadline = time.monotonic() + seconds
         for running in living:
             assert running.process
@@ -246,23 +286,15 @@ class Supervisor:
         self._terminate(kafkas, 15)
         self._pool.shutdown(cancel_futures=True)
         for path in (self._paths.status, self._paths.control):
-            path.unlink(missing_ok=True)
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
         if self._lock:
-            self._lock.truncate(0)
             self._lock.close()
 
 
 def holder(paths: Paths) -> int | None:
     """Return the process id of the supervisor that runs in this folder, or None."""
-    try:
-        with paths.lock.open("r+") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                return int(file.read().strip() or 0) or None
-    except (OSError, ValueError):
-        return None
-    return None
+    return lock.holder(paths.lock)
 
 
 def log_tail(path: Path, lines: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -11,6 +12,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,18 +28,35 @@ from zads.stack.supervisor import holder, log_tail
 _GREEN_WITHIN = 240.0
 _FLOWS_WITHIN = 120.0
 _RESTARTS_MOST = 4
+_SUPERVISOR_WITHIN = 15.0
 # Each has to be seen after the start: Prometheus still gives out values of an earlier run for five minutes.
 _FLOW = {
     "every target is scraped": "(min(up) == 1) and on () (min(timestamp(up)) > SINCE)",
-    "alerts arrive at IPAC": 'sum(zads_night_alerts{cluster="upstream"} and timestamp(zads_night_alerts) > SINCE) > 0',
-    "alerts arrive at ZADS": 'sum(zads_night_alerts{cluster="public"} and timestamp(zads_night_alerts) > SINCE) > 0',
-    "communities take them": "sum(zads_community_delivered_alerts_total and timestamp(zads_community_delivered_alerts_total) > SINCE) > 0",
+    "alerts arrive at IPAC": 'max(zads_last_alert_timestamp_seconds{cluster="upstream"}) > SINCE',
+    "alerts arrive at ZADS": 'max(zads_last_alert_timestamp_seconds{cluster="public"}) > SINCE',
+    "communities take them": "(min(zads_community_connections) > 0) and on () (min(timestamp(zads_community_connections)) > SINCE)",
+    "the notifier hears Alertmanager": "max(zads_heartbeat_last_timestamp_seconds) > SINCE",
+}
+_REMEDIES = {
+    "address already in use": "A port was taken in between: end that program (ss -ltnp), or set other ports in zads.toml.",
+    "no space left on device": "The disk is full: make room (df -h .), then run `make up` again.",
+    "unsupportedclassversionerror": "Java is too old: Kafka 4.2 needs Java 17 or newer.",
+    "outofmemoryerror": "Memory is short: the stack needs 3 GB (free -h).",
+    "cannot allocate memory": "Memory is short: the stack needs 3 GB (free -h).",
+    "permission denied": "A file belongs to somebody else: look at its owner with ls -l.",
+    "inconsistentclusterid": "The data in .stack/data is another cluster's: move .stack/data away, then run `make up` again.",
+    "corrupt": "Data of an earlier run is damaged: move .stack/data away, then run `make up` again.",
 }
 
 
 def prepare(paths: Paths, source: Path) -> Config:
     """Write everything that the components read and return the stack's configuration."""
     config = load(source)
+    if "upstream" not in config.kafka:
+        raise StackError(
+            f"{source} has no [kafka.upstream]: the local stack simulates IPAC's Kafka as well.",
+            "Take the repository's zads.toml for it: zads --config zads.toml stack up.",
+        )
     try:
         paths.make()
         paths.site.write_text(site.moved(source.read_text(encoding="utf-8"), config), encoding="utf-8")
@@ -46,8 +65,18 @@ def prepare(paths: Paths, source: Path) -> Config:
         components.write_files(config, paths)
         render.write(render.render(config, paths.root / "alertrules"), paths.config)
     except OSError as error:
+        remedies = {
+            errno.ENOSPC: "Make room on that disk, then run it again.",
+            errno.EDQUOT: "Your quota is used up: make room, then run it again.",
+            errno.EACCES: "It belongs to somebody else: chown it to you, or run it as its owner.",
+            errno.EPERM: "It belongs to somebody else: chown it to you, or run it as its owner.",
+            errno.EROFS: "The disk is mounted read-only: run it from a folder that can be written.",
+        }
+        remedy = remedies.get(error.errno or 0, "Something is in the way there: move it aside, then run it again.")
+        raise StackError(f"{error.filename or paths.dir} cannot be written: {error.strerror}.", remedy) from None
+    except ValueError as error:
         raise StackError(
-            f"{paths.dir} cannot be written: {error.strerror}.", "Make room there, then run it again."
+            f"The site cannot be moved to where it is night: {error}.", "Look at [site] in zads.toml."
         ) from None
     return config
 
@@ -105,6 +134,8 @@ def wait_green(paths: Paths, say: Any) -> None:
     begin, told = time.monotonic(), set[str]()
     while True:
         rows = services(paths)
+        if not holder(paths) and time.monotonic() - begin > _SUPERVISOR_WITHIN:
+            raise failure(paths, "supervisor", "gone")
         for row in rows:
             if row["state"] == "running" and row["name"] not in told:
                 told.add(row["name"])
@@ -114,16 +145,34 @@ def wait_green(paths: Paths, say: Any) -> None:
         if rows and not waiting:
             return
         late = time.monotonic() - begin > _GREEN_WITHIN
-        if not bad and not late and (rows or time.monotonic() - begin < 15):
+        if not bad and not late:
             time.sleep(0.3)
             continue
         row = (bad or waiting or [{"name": "supervisor", "state": "gone"}])[0]
-        tail = log_tail(paths.logs / f"{row['name']}.log", 12)
-        raise StackError(
-            f"{row['name']} does not come up (state: {row['state']}). Its log's last lines:",
-            f"The whole log: {paths.logs / (row['name'] + '.log')}. Nothing was left running.",
-            tail,
-        )
+        raise failure(paths, row["name"], row["state"])
+
+
+def failure(paths: Paths, name: str, state: str) -> StackError:
+    """Return what to tell of a component that does not come up: its log's last lines and, where they tell it, the remedy."""
+    log = paths.logs / f"{name}.log"
+    tail = log_tail(log, 12)
+    remedy = next(
+        (text for sign, text in _REMEDIES.items() if sign in tail.lower().replace(" ", "") or sign in tail.lower()), ""
+    )
+    remedy = f"{remedy}\n" if remedy else ""
+    return StackError(
+        f"{name} does not come up (state: {state}). Its log's last lines:", f"{remedy}The whole log: {log}", tail
+    )
+
+
+def hold_ups(paths: Paths) -> list[str]:
+    """Return, as sentences, what does not run in a stack that was started before."""
+    held = {"killed", "stopped", "paused"}
+    return [
+        f"{row['name']} is {row['state']}" + (" by `zads sim`; `zads sim heal` undoes it." if row["state"] in held else ".")
+        for row in services(paths)
+        if row["state"] != "running"
+    ]
 
 
 def wait_flow(config: Config, say: Any, since: float) -> None:
@@ -140,7 +189,7 @@ def wait_flow(config: Config, say: Any, since: float) -> None:
         if missing and time.monotonic() - begin > _FLOWS_WITHIN:
             raise StackError(
                 f"All components run, but within {_FLOWS_WITHIN:.0f} s this was not seen: {', '.join(missing)}.",
-                "Look at `zads stack logs mirrormaker` and `zads stack logs alert-arrival`.",
+                "Look at `zads stack logs mirrormaker`, `zads stack logs alert-arrival` and `zads stack logs notifier`.",
             )
         time.sleep(0.5)
 
@@ -159,7 +208,12 @@ def down(paths: Paths) -> int:
     """End the supervisor and all that it started; return how many processes had to be ended besides."""
     pid = holder(paths)
     if pid:
-        os.kill(pid, signal.SIGTERM)
+        try:
+            os.kill(pid, signal.SIGTERM)
+        except ProcessLookupError:
+            return sweep(paths)
+        except PermissionError:
+            raise StackError(f"The stack here belongs to another user (process {pid}).", "End it as that user.") from None
         deadline = time.monotonic() + 45
         while holder(paths) and time.monotonic() < deadline:
             time.sleep(0.2)
@@ -187,6 +241,7 @@ def sweep(paths: Paths) -> int:
             continue
     _, alive = psutil.wait_procs(left, timeout=5)
     for process in alive:
-        process.kill()
+        with suppress(psutil.Error):
+            process.kill()
     paths.status.unlink(missing_ok=True)
     return len(left)
