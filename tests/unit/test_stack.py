@@ -7,6 +7,7 @@ import shutil
 import socket
 import subprocess
 import sys
+from datetime import UTC, datetime
 from itertools import islice, pairwise
 from pathlib import Path
 
@@ -111,12 +112,37 @@ def test_a_free_port_has_no_holder() -> None:
 
 
 def test_the_site_is_moved_and_the_rest_stays(folder: Path) -> None:
-    """Only the longitude differs."""
-    text = (folder / "zads.toml").read_text(encoding="utf-8")
+    """Only the longitude differs, wherever the text has it; where it cannot be found, that is said."""
+    text, now = (folder / "zads.toml").read_text(encoding="utf-8"), datetime(2026, 11, 24, 21, 0, tzinfo=UTC)
     config = load(folder / "zads.toml")
-    moved = parse(site.moved(text, config))
+    moved = parse(site.moved(text, config, now))
     assert moved.model_copy(update={"site": config.site}) == config
-    assert parse(site.moved('[kafka.public]\nbootstrap = ["h:1"]\n', config)).site.longitude == moved.site.longitude
+    longitude = moved.site.longitude
+    assert longitude != config.site.longitude
+    kafka = '[kafka.public]\nbootstrap = ["h:1"]\n'
+    for short in (
+        kafka,
+        f"site.longitude = 5 # here\n{kafka}",
+        f"[site]\n\tlongitude=5\n{kafka}",
+        f"[site] # ours\n{kafka}",
+    ):
+        assert parse(site.moved(short, config, now)).site.longitude == longitude, short
+    with pytest.raises(ValueError, match="line of its own"):
+        site.moved(f"site = {{longitude = 5}}\n{kafka}", config, now)
+
+
+def test_secrets_are_made_once_and_an_empty_one_again(folder: Path) -> None:
+    """A full disk leaves an empty file: it is no secret."""
+    config = parse((folder / "zads.toml").read_text(encoding="utf-8").replace('".stack', f'"{folder}/.stack'))
+    site.make_secrets(config)
+    file = folder / ".stack" / "secrets" / "slack_token"
+    first = file.read_text(encoding="utf-8")
+    assert first.startswith("xoxb-") and file.stat().st_mode & 0o077 == 0
+    site.make_secrets(config)
+    assert file.read_text(encoding="utf-8") == first
+    file.write_text("")
+    site.make_secrets(config)
+    assert file.read_text(encoding="utf-8").startswith("xoxb-")
 
 
 def test_the_night_has_ztfs_numbers() -> None:

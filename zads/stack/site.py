@@ -29,11 +29,13 @@ def moved(text: str, config: Config, now: datetime | None = None) -> str:
         result = _SITE.sub(f"[site]\n{line}", text, count=1)
     else:
         result = f"[site]\n{line}\n\n{text}"
+    wanted = tomllib.loads(text)
+    wanted["site"] = {**wanted.get("site", {}), "longitude": longitude}
     try:
-        found = tomllib.loads(result).get("site", {}).get("longitude")
+        right = tomllib.loads(result) == wanted
     except tomllib.TOMLDecodeError:
-        found = None
-    if found != longitude:
+        right = False
+    if not right:
         raise ValueError("write longitude on a line of its own under [site]")
     return result
 

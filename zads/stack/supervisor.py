@@ -30,6 +30,7 @@ _TICK = 0.2
 _RESTART_FIRST, _RESTART_MOST = 1.0, 10.0
 _STABLE_AFTER = 30.0
 _STOP_WITHIN = 10.0
+_STARTS_WITHIN = 60.0
 _LOG_MOST = 20_000_000
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None)  # loaded before any fork
@@ -227,7 +228,8 @@ class Supervisor:
             if answered:
                 running.was_ready = running.answered = True
                 return running.become("running")
-            return running.was_ready and running.misses >= 3 and running.become("not answering")
+            starting = not running.answered and time.monotonic() - running.started_at < _STARTS_WITHIN
+            return running.was_ready and not starting and running.misses >= 3 and running.become("not answering")
         component = running.component
         if not component.url:
             # A consumer listens nowhere: it runs when it has lived for a second.

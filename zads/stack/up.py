@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -29,6 +30,7 @@ _GREEN_WITHIN = 240.0
 _FLOWS_WITHIN = 120.0
 _RESTARTS_MOST = 4
 _SUPERVISOR_WITHIN = 15.0
+_DISK_LEAST = 500e6
 # Each has to be seen after the start: Prometheus still gives out values of an earlier run for five minutes.
 _FLOW = {
     "every target is scraped": "(min(up) == 1) and on () (min(timestamp(up)) > SINCE)",
@@ -52,6 +54,12 @@ _REMEDIES = {
 def prepare(paths: Paths, source: Path) -> Config:
     """Write everything that the components read and return the stack's configuration."""
     config = load(source)
+    free = shutil.disk_usage(next(folder for folder in (paths.dir, paths.root) if folder.exists())).free
+    if free < _DISK_LEAST:
+        raise StackError(
+            f"Only {free / 1e6:.0f} MB are free for {paths.dir}; two nights of alerts take up to 5 GB.",
+            "No space left on device is what would come: make room there (df -h .), then run it again.",
+        )
     if "upstream" not in config.kafka:
         raise StackError(
             f"{source} has no [kafka.upstream]: the local stack simulates IPAC's Kafka as well.",
