@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+ZADS = [str(Path(sys.executable).parent / "zads")]
 # Slow machines: every wait is scaled by this.
 PATIENCE = float(os.environ.get("ZADS_TEST_PATIENCE", "1"))
 
@@ -27,8 +28,7 @@ class Stack:
     root: Path
 
     def zads(self, *words: str, check: bool = True) -> str:
-        command = [str(Path(sys.executable).parent / "zads"), *words]
-        done = subprocess.run(command, cwd=self.root, capture_output=True, text=True, timeout=400, check=False)
+        done = subprocess.run([*ZADS, *words], cwd=self.root, capture_output=True, text=True, timeout=400, check=False)
         assert not check or done.returncode == 0, f"zads {' '.join(words)}: {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done.stdout + done.stderr
 
@@ -76,9 +76,17 @@ class Stack:
 @pytest.fixture(scope="session")
 def stack(root: Path) -> Iterator[Stack]:
     stack = Stack(root)
+    # A stack that the user had running makes room for the tests' and is started again after them.
+    running = (
+        subprocess.run([*ZADS, "stack", "status", "--json"], cwd=root, capture_output=True, check=False).returncode == 0
+    )
+    if running:
+        print(stack.zads("stack", "down"))
     print(stack.zads("stack", "up"))
     yield stack
     stack.zads("stack", "down")
+    if running:
+        stack.zads("stack", "up")
 
 
 @pytest.fixture

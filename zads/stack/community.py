@@ -78,6 +78,7 @@ class Reader:
         self._fed_at = time.monotonic()
         self._turns = self._behind = 0
         self._ends_at = 0.0
+        self._position_book: dict[str, int] = {}
 
     def run(self) -> int:
         """Read until SIGTERM; a lost Kafka is tried again."""
@@ -137,6 +138,7 @@ class Reader:
             metadata_max_age_ms=5000,
             max_partition_fetch_bytes=2_000_000,
             fetch_max_bytes=16_000_000,
+            fetch_max_wait_ms=1000,
             bootstrap_timeout_ms=10000,
             session_timeout_ms=15000,
         )
@@ -164,7 +166,9 @@ class Reader:
             paused = self._consumer.paused()
             if paused:
                 self._consumer.resume(*paused)
-            for records in self._consumer.poll(timeout_ms=400, max_records=min(allowed, 500)).values():
+            # At full speed there is no allowance to follow: a longer wait is less work.
+            wait = 400 if self._slow_since else 1000
+            for records in self._consumer.poll(timeout_ms=wait, max_records=min(allowed, 500)).values():
                 self._fed_at = time.monotonic()
                 for record in records:
                     self._take(record)
@@ -261,19 +265,20 @@ class Reader:
         if now - self._recorded_at < 1.0:
             return
         self._recorded_at = now
-        content: dict[str, Any] = {
-            "at": now,
-            "received": self._received,
-            "bytes": self._bytes,
-            "position": self._positions(),
-        }
-        content["committed"] = self._committed
         if now - self._ends_at >= _ENDS_EVERY:
             self._ends_at = now
+            self._position_book = self._positions()
             parts = list(self._consumer.assignment())
             ends = self._consumer.end_offsets(parts, timeout_ms=_CALL_MS) if parts else {}
             self._behind = sum(max(0, end - self._committed.get(f"{p.topic}:{p.partition}", 0)) for p, end in ends.items())
-        content["behind"] = {"at": self._ends_at, "alerts": self._behind}
+        content = {
+            "at": now,
+            "received": self._received,
+            "bytes": self._bytes,
+            "position": self._position_book,
+            "committed": self._committed,
+            "behind": {"at": self._ends_at, "alerts": self._behind},
+        }
         partial = self._record.with_suffix(".new")
         partial.write_text(json.dumps(content), encoding="utf-8")
         partial.replace(self._record)
