@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -13,21 +12,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from wall.assets import SECURITY, assets, routes, version
 from wall.source import Source
 
 DASHBOARDS = Path(__file__).resolve().parent.parent / "dashboards" / "json"
-_SECURITY = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self' data:; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-cache",
-}
-_STATIC = {
-    "/": ("wall.html", "text/html; charset=utf-8"),
-    "/wall.css": ("wall.css", "text/css"),
-    "/wall.js": ("wall.js", "text/javascript"),
-}
 
 
 def dashboards(folder: Path = DASHBOARDS) -> list[dict[str, Any]]:
@@ -51,25 +39,22 @@ def dashboards(folder: Path = DASHBOARDS) -> list[dict[str, Any]]:
 
 def application(source: Source, folder: Path = DASHBOARDS) -> Starlette:
     """Return the application."""
+    served = assets()
+    page = version(served)
 
     async def health(_request: Request) -> Response:
         wall = await run_in_threadpool(source.wall)
-        return JSONResponse(wall.as_dict(), headers=_SECURITY)
+        return JSONResponse({**wall.as_dict(), "page": page}, headers=SECURITY)
 
     async def panels(_request: Request) -> Response:
-        return JSONResponse({"dashboards": await run_in_threadpool(dashboards, folder)}, headers=_SECURITY)
+        return JSONResponse({"dashboards": await run_in_threadpool(dashboards, folder)}, headers=SECURITY)
 
     async def healthy(_request: Request) -> Response:
-        return PlainTextResponse("alive\n", headers=_SECURITY)
+        return PlainTextResponse("alive\n", headers=SECURITY)
 
-    async def static(request: Request) -> Response:
-        name, kind = _STATIC[request.url.path]
-        return Response(files("wall").joinpath("static", name).read_bytes(), media_type=kind, headers=_SECURITY)
-
-    routes = [Route(path, static) for path in _STATIC]
     return Starlette(
         routes=[
-            *routes,
+            *routes(served),
             Route("/api/health.json", health),
             Route("/api/dashboards", panels),
             Route("/-/healthy", healthy),

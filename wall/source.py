@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -43,17 +44,20 @@ class Source:
         self._session.trust_env = False  # a proxy of the environment has no business between the wall and Prometheus
         self._lock = threading.Lock()
         self._wall: Wall | None = None
+        self._kept_at = 0.0
         self._chart: Mapping[str, Any] = {}
         self._chart_at = 0.0
         self._lost_since: float | None = None
         self._seen_at: float | None = None
 
     def wall(self) -> Wall:
-        """Return the wall, at most four seconds old."""
+        """Return the wall, asked for at most four seconds ago."""
         with self._lock:
             now = self._clock()
-            if self._wall is None or not 0 <= now - self._wall.at <= _KEEP:
+            if self._wall is None or not 0 <= now - self._kept_at <= _KEEP:
                 self._wall = self._look(now)
+                # From when the answer came: those who waited for it meanwhile do not ask again.
+                self._kept_at = self._clock()
             return self._wall
 
     def _look(self, now: float) -> Wall:
@@ -138,7 +142,8 @@ class Source:
                 rows = self._ask("query_range", form)["result"]
             except (requests.RequestException, ValueError, KeyError, TypeError, Refused):
                 rows = []
-            chart[name] = [[round(at), round(float(value), 2)] for at, value in rows[0]["values"]] if rows else []
+            values = [(at, float(value)) for at, value in rows[0]["values"]] if rows else []
+            chart[name] = [[round(at), round(value, 2)] for at, value in values if math.isfinite(value)]
         # A stack that is young fills the picture too; it never shows less than half an hour.
         first = min((chart[name][0][0] for name in _LINES if chart[name]), default=now)
         return {**chart, "start": max(start, min(first, now - _LEAST_SECONDS))}

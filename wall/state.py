@@ -15,7 +15,7 @@ from wall.model import Headline, Results, Sample, Tile, Wall, by, clip, duration
 from zads.config import Config
 
 STALE_AFTER = 30.0
-_LINE = 90  # letters of the headline's second line that fit at 1920
+_LINE = 110  # letters of the headline's second line that fit at 1920, set as small as five metres allow
 _TELLING = 60.0  # seconds that telling may take
 # The signals of zads/signals.py that the wall asks for; `impact` comes with the alerts themselves.
 READS = (
@@ -98,9 +98,9 @@ def _headline(config: Config, results: Results, tiles: Sequence[Tile], now: floa
         # A coloured tile under ALL WELL would make both unbelievable: its own words stand until an alert does.
         first = min(coloured, key=lambda tile: tile.look != "bad")
         return Headline(over, f"{first.name} {first.word}", f"{first.line} · not an alert yet", "warn")
-    unknown = [tile.name for tile in tiles if tile.look == "unknown"]
+    unknown = [tile.name if tile.name == "IPAC" else tile.name.capitalize() for tile in tiles if tile.look == "unknown"]
     if unknown or not services:
-        names = ", ".join(name.capitalize() for name in unknown) or "services"
+        names = ", ".join(unknown) or "services"
         return Headline(over, "CANNOT SEE ALL", clip(f"unknown: {names}", _LINE), "unknown")
     return Headline(over, "ALL WELL", f"{count} hosts and services answer · nothing firing", "ok")
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import shutil
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Page, sync_playwright
 
 ARGUMENTS = [
     "--no-sandbox",
@@ -16,10 +18,13 @@ ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+WALL_READY = "body[data-ready]"
+_PHONE = 900  # narrower pages scroll: the whole of them is the picture
 
 
-def shoot(url: str, file: str, width: int = 1920, height: int = 1080, ready: str | None = None) -> list[str]:
-    """Save a picture and return what the page wrote to its console as errors."""
+@contextmanager
+def opened(url: str, width: int = 1920, height: int = 1080, ready: str | None = None) -> Iterator[tuple[Page, list[str]]]:
+    """Open a page and wait for its letters; what it writes to its console as errors is listed."""
     errors: list[str] = []
     with sync_playwright() as play:
         browser = play.chromium.launch(executable_path=shutil.which("chromium"), args=ARGUMENTS)
@@ -29,24 +34,25 @@ def shoot(url: str, file: str, width: int = 1920, height: int = 1080, ready: str
         page.goto(url)
         if ready:
             page.wait_for_selector(ready, timeout=15000)
-        page.wait_for_timeout(500)
-        page.screenshot(path=file, full_page=width < 900)
+        page.evaluate("document.fonts.ready")
+        yield page, errors
         browser.close()
+
+
+def shoot(url: str, file: str, width: int = 1920, height: int = 1080, ready: str | None = None) -> list[str]:
+    """Save a picture and return what the page wrote to its console as errors."""
+    with opened(url, width, height, ready) as (page, errors):
+        page.wait_for_timeout(500)
+        page.screenshot(path=file, full_page=width < _PHONE)
     return errors
 
 
-def page_text(url: str, ready: str = "body[data-ready]") -> str:
+def page_text(url: str, ready: str = WALL_READY) -> str:
     """Return the text that a reader sees in a real browser."""
-    with sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=shutil.which("chromium"), args=ARGUMENTS)
-        page = browser.new_page(viewport={"width": 1920, "height": 1080})
-        page.goto(url)
-        page.wait_for_selector(ready, timeout=15000)
-        text = page.inner_text("main")
-        browser.close()
-    return text
+    with opened(url, ready=ready) as (page, _):
+        return page.inner_text("main")
 
 
 if __name__ == "__main__":
-    size = [int(value) for value in sys.argv[3:5]] or [1920, 1080]
-    print(shoot(sys.argv[1], sys.argv[2], *size, ready="body[data-ready]" if ":28080" in sys.argv[1] else None))
+    wide, high = [int(value) for value in sys.argv[3:5]] or [1920, 1080]
+    print(shoot(sys.argv[1], sys.argv[2], wide, high, ready=WALL_READY if ":28080" in sys.argv[1] else None))

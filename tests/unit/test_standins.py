@@ -1,123 +1,143 @@
-"""The stand-ins refuse what the providers refuse, with the documented error."""
+"""No request, however odd, makes a stand-in answer 500, and each keeps its provider's rate and says so."""
 
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from starlette.testclient import TestClient
 
-from zads.stack.inbox import DeadMan
+from zads.stack.inbox import DeadMan, application
 from zads.stack.inbox_store import Inbox
+from zads.stack.standin_rates import Rate, RateLimit
 from zads.stack.standins import PagerDuty, Slack
 
-KEY = "0123456789abcdef0123456789abcdef"
-BLOCK = {"type": "section", "text": {"type": "mrkdwn", "text": "x"}}
+KEY, TOKEN = "0123456789abcdef0123456789abcdef", "xoxb-test"
+MANY = Rate(1_000_000, 1.0)
 
-
-@pytest.mark.parametrize(
-    ("method", "fields", "token", "error"),
-    [
-        ("chat.postMessage", {"channel": "#a", "text": "x"}, "", "not_authed"),
-        ("chat.postMessage", {"channel": "#a", "text": "x"}, "xoxb-other", "invalid_auth"),
-        ("chat.nothing", {}, "xoxb", "unknown_method"),
-        ("chat.postMessage", {"text": "x"}, "xoxb", "channel_not_found"),
-        ("chat.postMessage", {"channel": "#b", "text": "x"}, "xoxb", "channel_not_found"),
-        ("chat.postMessage", {"channel": "#archived", "text": "x"}, "xoxb", "is_archived"),
-        ("chat.postMessage", {"channel": "#a"}, "xoxb", "no_text"),
-        ("chat.postMessage", {"channel": "#a", "text": "x" * 40_001}, "xoxb", "msg_too_long"),
-        ("chat.postMessage", {"channel": "#a", "text": "x", "blocks": [BLOCK] * 51}, "xoxb", "invalid_blocks"),
-        ("chat.postMessage", {"channel": "#a", "text": "x", "blocks": "[broken"}, "xoxb", "invalid_blocks_format"),
-        ("chat.postMessage", {"channel": "#a", "text": "x", "blocks": [{"type": "odd"}]}, "xoxb", "invalid_blocks"),
-        (
-            "chat.postMessage",
-            {"channel": "#a", "text": "x", "blocks": [{"type": "section", "text": {"type": "mrkdwn", "text": "y" * 3001}}]},
-            "xoxb",
-            "invalid_blocks",
-        ),
-        ("chat.postMessage", {"channel": "#a", "text": "x", "attachments": [{}] * 101}, "xoxb", "too_many_attachments"),
-        ("chat.postMessage", {"channel": "#a", "text": "x", "metadata": {"a": 1}}, "xoxb", "invalid_metadata_schema"),
-        ("chat.postMessage", {"channel": "#a", "text": "x", "thread_ts": "1.0"}, "xoxb", "cannot_reply_to_message"),
-        ("chat.update", {"channel": "#a", "text": "x", "ts": "1.0"}, "xoxb", "channel_not_found"),
-        ("chat.update", {"channel": "C0ZADS00001", "text": "x", "ts": "1.0"}, "xoxb", "message_not_found"),
-        ("conversations.history", {"channel": "#b"}, "xoxb", "channel_not_found"),
-    ],
+# What the outside sends is any JSON, most of it nearly right: known names with values of any kind.
+TEXTS = st.text(max_size=8) | st.sampled_from(["#a", "mrkdwn", "section", "trigger", "\ud800", "1.0", "https://x.org/"])
+NAMES = (
+    "type text fields elements accessory blocks title value alt_text event_type event_payload state href src summary source "
+    "severity timestamp custom_details block_id action_id image_url"
 )
-def test_slack_names_what_is_wrong(tmp_path: Path, method: str, fields: dict[str, Any], token: str, error: str) -> None:
-    reply = Slack(Inbox(tmp_path / "i"), "xoxb", "#a").call(method, token, fields)
-    assert reply.body == {"ok": False, "error": error}
-
-
-def test_slack_keeps_its_rate_and_says_when_to_come_back(tmp_path: Path) -> None:
-    slack = Slack(Inbox(tmp_path / "i"), "xoxb", "#a")
-    replies = [slack.call("chat.postMessage", "xoxb", {"channel": "#a", "text": "x"}) for _ in range(11)]
-    assert [r.status for r in replies] == [200] * 10 + [429]
-    assert int((replies[-1].headers or {})["Retry-After"]) > 0
-
-
-def _event(**changes: Any) -> bytes:
-    event: dict[str, Any] = {
-        "routing_key": KEY,
-        "event_action": "trigger",
-        "dedup_key": "k",
-        "payload": {"summary": "s", "source": "h", "severity": "critical"},
-    }
-    return json.dumps(event | changes).encode()
-
-
-@pytest.mark.parametrize(
-    ("body", "status", "words"),
-    [
-        (b"not json", 400, "Unrecognized object"),
-        (b"[]", 400, "Unrecognized object"),
-        (_event(routing_key=""), 400, "routing_key"),
-        (_event(routing_key="f" * 32), 400, "Invalid routing key"),
-        (_event(event_action=None), 400, "event_action"),
-        (_event(event_action="explode"), 400, "event_action"),
-        (_event(dedup_key="k" * 256), 400, "dedup_key"),
-        (_event(event_action="resolve", dedup_key=None), 400, "dedup_key"),
-        (_event(payload=None), 400, "payload"),
-        (_event(payload={"source": "h", "severity": "info"}), 400, "summary"),
-        (_event(payload={"summary": "s", "severity": "info"}), 400, "source"),
-        (_event(payload={"summary": "s", "source": "h", "severity": "bad"}), 400, "severity"),
-        (_event(payload={"summary": "s" * 1025, "source": "h", "severity": "info"}), 400, "summary"),
-        (_event(payload={"summary": "s", "source": "h", "severity": "info", "custom_details": 4}), 400, "custom_details"),
-        (_event(links=[{"text": "x"}]), 400, "links"),
-        (_event(images=["x"]), 400, "images"),
-        (_event(payload={"summary": "s", "source": "h" * 520_000, "severity": "info"}), 413, "512"),
-    ],
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | TEXTS,
+    lambda child: st.lists(child, max_size=3) | st.dictionaries(st.sampled_from(NAMES.split()) | TEXTS, child, max_size=4),
+    max_leaves=8,
 )
-def test_pagerduty_names_what_is_wrong(tmp_path: Path, body: bytes, status: int, words: str) -> None:
-    reply = PagerDuty(Inbox(tmp_path / "i"), KEY).enqueue(body)
-    assert reply.status == status
-    assert words in json.dumps(reply.body)
 
 
-def test_pagerduty_drops_an_end_without_a_beginning_and_keeps_its_rate(tmp_path: Path) -> None:
-    inbox = Inbox(tmp_path / "i")
-    pagerduty = PagerDuty(inbox, KEY)
-    assert pagerduty.enqueue(_event(event_action="resolve")).status == 202
-    assert inbox.all() == []
-    statuses = [pagerduty.enqueue(_event()).status for _ in range(120)]
-    assert statuses[:119] == [202] * 119
-    assert statuses[-1] == 429
+def _perhaps(names: str) -> dict[str, st.SearchStrategy[Any]]:
+    return dict.fromkeys(names.split(), JSON)
 
 
-def test_the_inbox_survives_a_restart_in_order(tmp_path: Path) -> None:
-    inbox = Inbox(tmp_path / "i")
-    for number in range(3):
-        inbox.add("email", "firing", f"t{number}", "text", "raw")
-    assert [m["title"] for m in Inbox(tmp_path / "i").all()] == ["t0", "t1", "t2"]
+SLACK = st.fixed_dictionaries(
+    {},
+    optional=_perhaps(
+        "text blocks attachments metadata thread_ts ts limit cursor oldest latest markdown_text "
+        "metadata_keys_to_include include_all_metadata reply_broadcast channel"
+    ),
+)
+BLOCKS = st.lists(
+    st.fixed_dictionaries(
+        {"type": st.sampled_from(["section", "header", "context", "actions", "image", "markdown", "rich_text", "divider"])},
+        optional=_perhaps("text fields elements accessory title alt_text image_url block_id"),
+    ),
+    max_size=3,
+)
+EVENTS = st.fixed_dictionaries(
+    {"routing_key": st.just(KEY), "event_action": st.sampled_from(["trigger", "acknowledge", "resolve"]) | JSON},
+    optional=_perhaps("dedup_key payload links images client client_url"),
+)
+ODD_BODIES = [b"", b"[", b"[" * 100_000, b"1" * 10_000, b"NaN", b"1e999", b'"\\ud800"', b"\xff\xfe", b"null", b"\x00", b"{}"]
 
 
-def test_the_dead_mans_switch_pages_by_itself(tmp_path: Path) -> None:
-    inbox = Inbox(tmp_path / "i")
-    switch = DeadMan(inbox, silent_after=-1.0)
-    switch.check()
-    assert inbox.all() == []  # never heard: nothing to miss
-    switch.beat()
-    switch.check()
-    switch.check()
-    switch.beat()
-    assert [m["state"] for m in inbox.all()] == ["firing", "resolved"]
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> TestClient:
+    """All stand-ins behind HTTP; the client raises what a real server would answer with 500."""
+    inbox = Inbox(tmp_path_factory.mktemp("inbox") / "received.jsonl")
+    slack = Slack(inbox, TOKEN, "#a", rates=dict.fromkeys(("chat.postMessage", "chat.update"), MANY))
+    return TestClient(application(inbox, slack, PagerDuty(inbox, KEY, rate=MANY), DeadMan(inbox)))
+
+
+def _bearer() -> dict[str, str]:
+    return {"Authorization": f"Bearer {TOKEN}"}
+
+
+METHODS = st.sampled_from(["chat.postMessage", "chat.update", "conversations.history", "conversations.replies", "auth.test"])
+FUZZ = settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+@FUZZ
+@given(method=METHODS, fields=SLACK, blocks=BLOCKS | JSON, named=st.booleans())
+def test_slack_answers_any_json_in_its_own_words(
+    desk: TestClient, method: str, fields: dict[str, Any], blocks: Any, named: bool
+) -> None:
+    """Whatever the values are: 200 with ok, or with one documented name of an error."""
+    fields = {"channel": "#a" if method == "chat.postMessage" else "C0ZADS00001", "text": "x", "blocks": blocks} | fields
+    body = json.dumps(fields).encode() if named else json.dumps({**fields, "blocks": json.dumps(blocks)}).encode()
+    headers = {**_bearer(), "Content-Type": "application/json; charset=utf-8"}
+    answer = desk.post(f"/slack/api/{method}", content=body, headers=headers)
+    assert answer.status_code == 200
+    assert answer.json()["ok"] or answer.json()["error"].isidentifier()
+
+
+@FUZZ
+@given(event=EVENTS | JSON)
+def test_pagerduty_answers_any_json_with_202_or_400(desk: TestClient, event: Any) -> None:
+    """And what it took can be read again, by a browser too."""
+    answer = desk.post("/pagerduty/v2/enqueue", content=json.dumps(event).encode())
+    assert answer.status_code in {202, 400}
+    assert answer.status_code == 202 or answer.json()["status"] == "invalid event"
+
+
+@pytest.mark.parametrize("body", ODD_BODIES)
+@pytest.mark.parametrize(
+    "kind", ["application/json", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "text/plain"]
+)
+def test_odd_bodies_are_refused(desk: TestClient, body: bytes, kind: str) -> None:
+    """Broken, endlessly nested, infinite, not UTF-8: never 500, in whatever form."""
+    headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": kind}
+    assert desk.post("/slack/api/chat.postMessage", content=body, headers=headers).json()["ok"] is False
+    assert desk.post("/pagerduty/v2/enqueue", content=body, headers=headers).status_code == 400
+
+
+def test_what_the_fuzzing_left_can_be_read(desk: TestClient) -> None:
+    """The list, the page, and the list as the command prints it."""
+    desk.post(
+        "/slack/api/chat.postMessage",
+        content=b'{"channel": "#a", "text": "\\ud83d half"}',
+        headers=_bearer() | {"Content-Type": "application/json"},
+    )
+    messages = desk.get("/inbox.json").json()
+    assert {"channel", "at", "state", "title", "text", "raw"} == set(messages[-1])
+    json.dumps(messages, ensure_ascii=False).encode("utf-8")
+    assert desk.get("/").status_code == 200
+
+
+def test_a_window_slides() -> None:
+    """Three in ten seconds and key: the fourth is told how long to wait, and is right then; others are not affected."""
+    now = [0.0]
+    limit = RateLimit(3, 10.0, lambda: now[0])
+    for now[0] in (0.0, 4.0, 5.0):
+        assert limit.take("a") == 0.0
+    now[0] = 6.0
+    assert limit.take("a") == 4.0
+    assert limit.take("b") == 0.0
+    now[0] = 10.0
+    assert limit.take("a") == 0.0
+    assert limit.take("a") == 4.0
+
+
+def test_a_window_forgets_keys_that_are_not_used() -> None:
+    """A sender may invent a new address for each mail: the memory does not grow with them."""
+    now = [0.0]
+    limit = RateLimit(3, 10.0, lambda: now[0])
+    for number in range(5000):
+        now[0] += 1.0
+        limit.take(str(number))
+    assert len(limit._calls) < 1100

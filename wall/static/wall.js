@@ -1,155 +1,140 @@
-// Renews the page in place from /api/health.json. Text only ever goes in as text.
-"use strict";
-const EVERY = 5000, LOST_AFTER = 15000;
-let heardAt = Date.now(), lastGood = null, lastShown = null;
+// Renews the page in place from /api/health.json. Text only ever goes in as text, and only what changed is touched.
+import { chart } from "./chart.js";
+import { fit, fonts, fontsChanged } from "./fit.js";
+
+const EVERY = 5000, PATIENCE = 8000, LOST_AFTER = 15000, WATCH = 1000, FONT_PATIENCE = 1500;
+let heardAt = Date.now(), lastGood = null, shown = null, page = null, timer = 0;
+const find = (selector) => document.querySelector(selector);
+
+function say(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+function look(element, name) {
+  if (element.className !== name) element.className = name;
+}
+
+function part(name, kind = "div") {
+  const element = document.createElement(kind);
+  element.className = name;
+  return element;
+}
 
 function tile(element, data) {
-  const look = "tile " + data.look;
-  if (element.className !== look) element.className = look;
-  for (const [part, text] of [["name", data.name ?? data.over], ["word", data.word], ["line", data.line]]) {
-    const child = element.querySelector("." + part);
-    if (child && child.textContent !== text) child.textContent = text;
+  look(element, "tile " + data.look);
+  for (const name of ["name", "word", "line"]) {
+    const child = element.querySelector("." + name);
+    if (!child) continue;
+    say(child, data[name]);
+    fit(child);
   }
-  fit(element.querySelector(".word"));
-  fit(element.querySelector(".name"));
 }
 
-// A word that is too long for its tile is set smaller, down to half; only then it is cut.
-function fit(word) {
-  const key = word.textContent + "|" + word.parentElement.clientWidth;
-  if (word.dataset.fitted === key) return;
-  word.style.fontSize = "";
-  if (word.clientWidth && word.scrollWidth > word.clientWidth) {
-    const size = parseFloat(getComputedStyle(word).fontSize);
-    word.style.fontSize = Math.max(0.5, (0.99 * word.clientWidth) / word.scrollWidth) * size + "px";
-  }
-  word.dataset.fitted = key;
-}
-
-function tiles(container, list, withLine) {
+function tiles(container, list, parts) {
   while (container.children.length > list.length) container.lastChild.remove();
   while (container.children.length < list.length) {
-    const section = document.createElement("section");
-    for (const part of withLine ? ["name", "word", "line"] : ["name", "word"]) {
-      const child = document.createElement("div");
-      child.className = part;
-      section.append(child);
-    }
+    const section = part("tile", "section");
+    section.append(...parts.map((name) => part(name)));
     container.append(section);
   }
   list.forEach((data, index) => tile(container.children[index], data));
 }
 
-function svg(name, attributes, text) {
-  const element = document.createElementNS("http://www.w3.org/2000/svg", name);
-  for (const key in attributes) element.setAttribute(key, attributes[key]);
-  if (text !== undefined) element.textContent = text;
-  return element;
+// What is wrong, and for how long: the age never breaks apart.
+function headline(root, data) {
+  const word = root.querySelector(".word"), [what, age] = data.word.split(/ {2,}/);
+  if (word.textContent !== data.word) {
+    const last = part("age", "span");
+    last.textContent = age ?? "";
+    word.replaceChildren(what, ...(age ? ["  ", last] : []));
+  }
+  look(root, "tile " + data.look);
+  say(root.querySelector(".name"), data.over);
+  say(root.querySelector(".line"), data.line);
+  for (const child of root.children) fit(child);
+  if (document.title !== `${data.word} · ZADS Health`) document.title = `${data.word} · ZADS Health`;
 }
 
-function chart(root, data) {
-  // One unit of the drawing is a pixel at 1080 lines, so that text keeps its shape at every size.
-  const unit = parseFloat(getComputedStyle(document.documentElement).fontSize) / 10;
-  const width = Math.max(500, root.clientWidth / unit), height = Math.max(180, root.clientHeight / unit);
-  const left = 90, right = 160, top = 16, bottom = 42;
-  root.setAttribute("viewBox", `0 0 ${width} ${height}`);
-  root.replaceChildren();
-  if (!data.start) {
-    root.append(svg("text", { x: 24, y: height / 2, fill: "#e9ebee", "font-size": 30 }, "no data"));
-    return;
-  }
-  const lines = [["rate_upstream", "#56b4e9", "", "IPAC"], ["rate_public", "#ffffff", "3 7", "delivered"]];
-  const most = Math.max(1, ...lines.flatMap(([key]) => (data[key] || []).map((p) => p[1])));
-  const magnitude = 10 ** Math.floor(Math.log10(most));
-  const peak = [1, 2, 3, 4, 6, 10].map((n) => n * magnitude).find((n) => n >= most);
-  const x = (at) => left + ((at - data.start) / (data.end - data.start)) * (width - left - right);
-  const y = (value) => height - bottom - (value / peak) * (height - top - bottom);
-  for (const share of [0, 0.5, 1]) {
-    root.append(svg("line", { x1: left, x2: width - right, y1: y(peak * share), y2: y(peak * share), stroke: "#262b33" }));
-    root.append(svg("text", { x: left - 16, y: y(peak * share) + 8, fill: "#c6ccd3", "font-size": 24, "text-anchor": "end" }, String(+(peak * share).toPrecision(2))));
-  }
-  const span = data.end - data.start, step = span > 9000 ? 3600 : 600;
-  for (let at = Math.ceil(data.start / step) * step; at < data.end - span * 0.06; at += step) {
-    const clock = new Date(at * 1000).toISOString();
-    root.append(svg("text", { x: x(at), y: height - 8, fill: "#c6ccd3", "font-size": 24, "text-anchor": "middle" }, step === 3600 ? clock.slice(11, 13) : clock.slice(11, 16)));
-  }
-  root.append(svg("text", { x: x(data.end), y: height - 8, fill: "#c6ccd3", "font-size": 24, "text-anchor": "middle" }, "now"));
-  const ends = [];
-  for (const [key, colour, dashes, label] of lines) {
-    const points = data[key] || [];
-    let path = "", before = -Infinity;
-    for (const [at, value] of points) {
-      path += `${at - before > 200 ? "M" : "L"}${x(at).toFixed(1)} ${y(value).toFixed(1)}`;
-      before = at;
-    }
-    if (path) root.append(svg("path", { d: path, fill: "none", stroke: colour, "stroke-width": 3.5, "stroke-dasharray": dashes, "stroke-linejoin": "round" }));
-    ends.push([label, colour, points.length ? y(points[points.length - 1][1]) : height - bottom]);
-  }
-  // Two labels never lie on each other.
-  ends.sort((a, b) => a[2] - b[2]);
-  const lowest = height - bottom - 8, apart = 30;
-  ends[1][2] = Math.min(Math.max(ends[1][2], ends[0][2] + (ends[1][2] - ends[0][2] < apart ? apart / 2 : 0)), lowest);
-  ends[0][2] = Math.min(ends[0][2], ends[1][2] - apart);
-  for (const [label, colour, at] of ends) {
-    root.append(svg("text", { x: width - right + 14, y: at + 8, fill: colour, "font-size": 24 }, label));
-  }
-}
+const CLOCKS = 2; // the first two are times of day: the time stands before its name
 
 function foot(root, pairs) {
   while (root.children.length > pairs.length) root.lastChild.remove();
   while (root.children.length < pairs.length) {
-    const span = document.createElement("span"), bold = document.createElement("b"), label = document.createElement("span");
-    label.className = "label";
-    span.append(bold, label);
-    root.append(span);
+    const pair = document.createElement("span"), label = part("label", "span"), value = document.createElement("b");
+    pair.append(...(root.children.length < CLOCKS ? [value, " ", label] : [label, " ", value]));
+    root.append(pair);
   }
   pairs.forEach(([label, value], index) => {
-    const [bold, name] = [root.children[index].querySelector("b"), root.children[index].querySelector(".label")];
-    const first = index > 1;
-    root.children[index].style = "";
-    if (first) root.children[index].prepend(name); else root.children[index].prepend(bold);
-    name.textContent = first ? label + " " : " " + label;
-    bold.textContent = value;
+    say(root.children[index].querySelector(".label"), label);
+    say(root.children[index].querySelector("b"), value);
   });
+  fit(root);
 }
 
 function show(data) {
-  lastShown = data;
-  tile(document.getElementById("headline"), data.headline);
-  tiles(document.getElementById("sky"), data.sky, true);
-  tiles(document.getElementById("communities"), data.communities, true);
-  tiles(document.getElementById("chain"), data.chain, false);
-  chart(document.querySelector("#chart svg"), data.chart || {});
-  document.getElementById("chart").classList.toggle("unknown", data.blind);
-  foot(document.getElementById("foot"), data.foot);
+  shown = data;
+  headline(find("#headline"), data.headline);
+  tiles(find("#sky"), data.sky, ["name", "word", "line"]);
+  tiles(find("#communities"), data.communities, ["name", "word", "line"]);
+  tiles(find("#chain"), data.chain, ["name", "word"]);
+  const drawn = chart(find("#chart svg"), data.blind ? {} : data.chart || {}, fonts);
+  look(find("#chart"), drawn ? "tile idle" : "tile unknown");
+  fit(find("#chart .name"));
+  foot(find("#foot"), data.foot);
 }
 
+// The wall's own server is gone: nothing may stay green.
 function lost() {
-  // The wall's own server is gone: nothing may stay green.
-  const since = new Date(heardAt).toISOString().slice(11, 16);
   const unknown = (t) => ({ ...t, word: "UNKNOWN", line: "no data", look: "unknown" });
-  const base = lastGood || { sky: [], communities: [], chain: [], foot: [] };
+  const base = lastGood || { sky: [], communities: [], chain: [] };
+  const clock = (at) => new Date(at).toISOString().slice(11, 16), now = Date.now();
+  const seconds = 5 * Math.floor((now - heardAt) / 5000), age = seconds < 100 ? `${seconds} s` : `${Math.round(seconds / 60)} min`;
   show({
-    headline: { over: "ZADS · monitoring", word: "BLIND", line: `the wall's server has not answered since ${since} UTC`, look: "bad" },
+    headline: { over: "ZADS · the server of this page does not answer", word: "BLIND", line: `no data since ${clock(heardAt)} UTC (${age}) · alerts may flow well, nobody sees them`, look: "bad" },
     sky: base.sky.map(unknown), communities: base.communities.map(unknown), chain: base.chain.map(unknown),
-    foot: [["UTC", new Date().toISOString().slice(11, 16)]], chart: {}, blind: true,
+    foot: [["UTC", clock(now)]], chart: {}, blind: true,
   });
 }
 
+// Also while an answer is waited for, and after the machine slept: what is too old is taken away at once.
+function watch() {
+  if (Math.abs(Date.now() - heardAt) > LOST_AFTER) lost();
+}
+
 async function renew() {
+  clearTimeout(timer);
   try {
-    const answer = await fetch("/api/health.json", { cache: "no-store", signal: AbortSignal.timeout(8000) });
+    const answer = await fetch("/api/health.json", { cache: "no-store", signal: AbortSignal.timeout(PATIENCE) });
     if (!answer.ok) throw new Error(String(answer.status));
     const data = await answer.json();
-    heardAt = Date.now();
-    lastGood = data;
+    // A page that hangs on a wall for months follows its server's new version.
+    if (page !== null && data.page !== page) location.reload();
+    page = data.page;
     show(data);
+    lastGood = data;
+    heardAt = Date.now(); // only now: an answer that cannot be shown is none
     document.body.dataset.ready = "1";
   } catch (error) {
-    if (Date.now() - heardAt > LOST_AFTER) lost();
+    console.warn("no new state:", error);
+    watch();
   }
-  setTimeout(renew, EVERY);
+  clearTimeout(timer);
+  timer = setTimeout(renew, EVERY);
 }
-window.addEventListener("resize", () => lastShown && show(lastShown));
-document.fonts?.ready.then(() => lastShown && show(lastShown));
-renew();
+
+function refit() {
+  fontsChanged();
+  if (shown) show(shown);
+}
+
+async function start() {
+  // The first words are measured in their own font; without it the page does not wait for long.
+  await Promise.race([document.fonts.load("600 16px Inter").catch(() => {}), new Promise((done) => setTimeout(done, FONT_PATIENCE))]);
+  document.fonts.addEventListener("loadingdone", refit);
+  addEventListener("resize", () => shown && show(shown));
+  document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && (watch(), renew()));
+  setInterval(watch, WATCH);
+  await renew();
+}
+
+start();

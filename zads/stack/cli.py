@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.table import Table
 
-from zads.config import Config, ConfigErrors, load, read_secret
+from zads.config import Config, ConfigErrors, load
 from zads.stack import components, lock, up
 from zads.stack.errors import StackError
 from zads.stack.paths import Paths, here
@@ -187,9 +187,9 @@ def _run_inbox(args: argparse.Namespace) -> int:
         paths.data / "inbox" / "received.jsonl",
         http,
         smtp,
-        slack_token=read_secret(slack.token_file) if slack else "",
+        slack_token=slack.token() if slack else "",
         slack_channel=slack.channel if slack else "",
-        routing_key=read_secret(pagerduty.routing_key_file) if pagerduty else "",
+        routing_key=pagerduty.routing_key() if pagerduty else "",
     )
 
 

@@ -42,14 +42,16 @@ def moved(text: str, config: Config, now: datetime | None = None) -> str:
 
 def make_secrets(config: Config) -> None:
     """Create the stack's secrets where they do not exist: random keys that only the stand-ins know."""
-    wanted: list[tuple[Path, str]] = [(config.notifier.token_file, secrets.token_urlsafe(24))]
-    if config.notifier.password_file:
-        wanted.append((config.notifier.password_file, secrets.token_urlsafe(12)))
-    if config.notifier.slack:
-        wanted.append((config.notifier.slack.token_file, f"xoxb-{secrets.token_urlsafe(24)}"))
-    if config.notifier.pagerduty:
-        wanted.append((config.notifier.pagerduty.routing_key_file, secrets.token_hex(16)))
+    notifier = config.notifier
+    wanted = [
+        (notifier.token_file, secrets.token_urlsafe(24)),
+        (notifier.password_file, secrets.token_urlsafe(12)),
+        (notifier.slack.token_file if notifier.slack else None, f"xoxb-{secrets.token_urlsafe(24)}"),
+        (notifier.pagerduty.routing_key_file if notifier.pagerduty else None, secrets.token_hex(16)),
+    ]
     for path, value in wanted:
+        if path is None:
+            continue  # not configured, or in the environment
         if path.exists() and path.stat().st_size:
             continue  # an empty one is what a full disk left
         path.parent.mkdir(parents=True, exist_ok=True)

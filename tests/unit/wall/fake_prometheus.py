@@ -22,6 +22,7 @@ class FakePrometheus:
         self.scene = scene
         self.silent = False
         self.refuses: str | None = None  # the signal whose expression is refused, as two series for one are
+        self.frozen: float | None = None  # the time that stands still, for pages that must not change
         self.queries = 0
         fake = self
 
@@ -58,16 +59,16 @@ class FakePrometheus:
         self.queries += 1
         if self.silent:
             return 503, None
-        shift = time.time() - NOW
+        shift = (self.frozen or time.time()) - NOW
         if path == "/api/v1/alerts":
             return 200, {"alerts": [self._alert(s.labels, s.value + shift) for s in self.scene["impact"]]}
         if path == "/api/v1/query_range":
-            late = 'cluster="public"' in form["query"] and any(s.value > 60 for s in self.scene["behind_seconds"])
-            return 200, {"result": [{"metric": {}, "values": _line(float(form["end"]), late)}]}
+            values = _line(self.scene, self.frozen or float(form["end"]), 'cluster="public"' in form["query"])
+            return 200, {"result": [{"metric": {}, "values": values}] if values else []}
         expression = form["query"]
         if self.refuses and SIGNALS[self.refuses].expression in expression:
             return 422, None
-        rows = []
+        rows: list[dict[str, Any]] = []
         for name, samples in self.scene.items():
             if name == "impact" or SIGNALS[name].expression not in expression:
                 continue
@@ -84,11 +85,22 @@ class FakePrometheus:
         return {"labels": kept, "annotations": {"impact": labels["impact"]}, "state": "firing", "activeAt": since}
 
 
-def _line(end: float, late: bool) -> list[list[Any]]:
+def _line(scene: Scene, end: float, public: bool) -> list[list[Any]]:
+    """Return six hours of alerts per second that tell the scene's story."""
+
+    def value(name: str, default: float) -> float:
+        samples = scene.get(name, [])
+        return samples[0].value if samples else default
+
+    if not scene.get("arriving"):
+        return []
+    held_up = 100 if public and value("behind_seconds", 0) > 60 else 0  # points of half a minute
+    ended = 700 - round((NOW - value("last_upstream", NOW)) / 30) if value("arriving", 0) == 0 else 700
+    lost = 700 - 82 if public and value("public_readable", 1) == 0 else 700
     points = []
-    for i in range(700):
-        value = 30 + 12 * math.sin(i / 37) + (18 if 280 < i < 340 else 0)
-        if late and i > 620:
-            value = max(0.0, value * (1 - (i - 620) / 12))
-        points.append([end - (699 - i) * 30, f"{value:.3f}"])
+    for i in range(lost):
+        rate = 30 + 12 * math.sin(i / 37) + (18 if 280 < i < 340 else 0)
+        if i > 700 - held_up:
+            rate *= max(0.0, 1 - (i - 700 + held_up) / 12)
+        points.append([end - (699 - i) * 30, f"{rate if i < ended else 0:.3f}"])
     return points

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from wall.model import Sample
@@ -86,6 +87,15 @@ def quiet_day() -> Scene:
     return {**scene, "community_waiting": each(names, 0), "community_lag": each(names, 0)}
 
 
+def cloudy_night() -> Scene:
+    """Return a dark hour in which nothing comes from IPAC: clouds, as far as anybody here can tell."""
+    scene = clear_night()
+    scene.update(arriving=[sample(0)], behind=[sample(0)], behind_seconds=[sample(0)], delay=[], exposure_rate=[])
+    scene.update(last_alert=[sample(NOW - 2 * 3600)], last_upstream=[sample(NOW - 2 * 3600)], tonight=[sample(98_120)])
+    names = ["lasair", "alerce", "ampel"]
+    return {**scene, "community_waiting": each(names, 0), "community_lag": each(names, 0)}
+
+
 def fires(scene: Scene, name: str, headline: str, severity: str, ago: float, impact: str = "", **labels: str) -> Scene:
     """Let an alert fire since `ago` seconds."""
     all_labels = {"alertname": name, "headline": headline, "severity": severity, **labels}
@@ -151,3 +161,58 @@ def long_names() -> Scene:
     scene.update(arriving=[sample(0)], dark=[sample(0)], last_alert=[sample(NOW - 47 * 3600)], delay=[sample(47 * 3600)])
     scene.update(on_call=[sample(1, name="a person with a rather long name")], tonight=[sample(1_312_480_123)])
     return scene
+
+
+def many_communities() -> Scene:
+    """Return twenty communities: one late, one away, and all with names longer than a tile."""
+    names = MANY
+    scene = fires(clear_night(names), "CommunityLagging", f"{names[17].upper()} BEHIND", "ticket", 60, community=names[17])
+    scene["community_lag"] = [sample(2460 if n == names[17] else 4, community=n) for n in names]
+    scene["community_connections"] = [sample(0 if n == names[4] else 2, community=n) for n in names]
+    return scene
+
+
+def first_minute() -> Scene:
+    """Return what is known in the first minute after the start: half of the exporters were not read yet."""
+    scene = clear_night()
+    kept = ("data_timestamp", "services", "service_up", "hosts", "on_call", "notifier_up", "budget", "budget_bad")
+    return {**{name: [] for name in scene}, **{name: scene[name] for name in kept}, "lag_collected": [sample(1)]}
+
+
+def no_data() -> Scene:
+    """Return a Prometheus that knows nothing but itself."""
+    return {**{name: [] for name in clear_night()}, "data_timestamp": [sample(NOW - 3)]}
+
+
+def nothing_collected() -> Scene:
+    """Return a Prometheus whose newest data is old: the wall is blind."""
+    return {**clear_night(), "data_timestamp": [sample(NOW - 240)]}
+
+
+def accents() -> Scene:
+    """Return names with letters of the second font file."""
+    scene = fires(
+        clear_night(), "X", "ŘÍČANY ÅBŐ GĄSKI NOT ANSWERING", "ticket", 300, "Żadna społeczność nie dostaje alertów"
+    )
+    scene.update(on_call=[sample(1, name="Škvorecký Łódź Ğ")])
+    return scene
+
+
+MANY = [f"a-community-with-a-rather-long-name-{i}" for i in range(20)]
+PICTURES: dict[str, Callable[[], Scene]] = {
+    scene.__name__: scene
+    for scene in (
+        clear_night,
+        quiet_day,
+        cloudy_night,
+        kafka_down,
+        mirror_down,
+        lasair_behind,
+        long_names,
+        many_communities,
+        first_minute,
+        no_data,
+        nothing_collected,
+        accents,
+    )
+}

@@ -40,7 +40,7 @@ def _get(url: str) -> str:
     while True:
         try:
             with urllib.request.urlopen(url, timeout=10) as answer:
-                return answer.read().decode()
+                return str(answer.read(), "utf-8")
         except OSError:
             if time.monotonic() > end:
                 raise

@@ -1,140 +1,171 @@
-"""The page in a real browser: each scene at 1920 x 1080 without overflow, a phone, and the way through a lost Prometheus."""
+"""The page in a real browser: every picture fits a big screen and a phone, with the shipped letters and without them."""
 
 from __future__ import annotations
 
-import socket
-import threading
-import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import uvicorn
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Page, Route
 
 from tests.unit.wall import scenes
-from tests.unit.wall.fake_prometheus import FakePrometheus
-from wall.app import application
-from wall.source import Source
+from tests.unit.wall.wall_site import DESK, PHONE, Site, open_wall, settled
 
 pytestmark = pytest.mark.browser
-# Tiles whose text is cut, and what reaches beyond the screen.
-_CUT = """() => [...document.querySelectorAll('.name, .word, .line')]
-  .filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.textContent)
-  .concat(document.documentElement.scrollHeight > innerHeight ? ['the page scrolls'] : [])
-  .concat([...document.querySelectorAll('.tile')].filter(e => e.scrollHeight > e.clientHeight + 2).map(e => 'high: ' + e.innerText))"""
+# What is cut, what lies outside its tile or the screen, what lies on each other: measured on the letters themselves.
+_SPOILED = """(phone) => {
+  const found = [], screen = { right: innerWidth, bottom: phone ? Infinity : innerHeight };
+  const letters = (e) => { const r = document.createRange(); r.selectNodeContents(e); return r.getBoundingClientRect(); };
+  for (const e of document.querySelectorAll('.name, .word, .line, #foot > span, #chart text')) {
+    const text = letters(e), box = e.closest('.tile').getBoundingClientRect();
+    if (!e.textContent) continue;
+    if (e.classList.contains('cut')) found.push('cut: ' + e.textContent);
+    if (text.right > box.right || text.left < box.left) found.push('wide: ' + e.textContent);
+    if (!e.closest('svg') && text.height && e.getBoundingClientRect().bottom > box.bottom + 1) found.push('high: ' + e.textContent);
+    if (text.right > screen.right || text.bottom > screen.bottom) found.push('outside: ' + e.textContent);
+  }
+  for (const tile of document.querySelectorAll('.tile')) {
+    const parts = [...tile.children].map((e) => e.getBoundingClientRect());
+    const meet = (a, b) => a !== b && a.left < b.right - 1 && b.left < a.right - 1 && a.top < b.bottom - 1 && b.top < a.bottom - 1;
+    if (parts.some((a) => parts.some((b) => meet(a, b)))) found.push('overlap: ' + tile.innerText);
+  }
+  for (const e of document.querySelectorAll('.tile:not(#headline) .word')) {
+    for (const word of e.textContent.matchAll(/\\S+/g)) {
+      const r = document.createRange();
+      r.setStart(e.firstChild, word.index);
+      r.setEnd(e.firstChild, word.index + word[0].length);
+      if (r.getClientRects().length > 1) found.push('broken: ' + word[0]);
+    }
+  }
+  const root = document.documentElement;
+  if (root.scrollWidth > innerWidth) found.push('scrolls sideways');
+  if (!phone && root.scrollHeight > innerHeight) found.push('scrolls');
+  return [...new Set(found)];
+}"""
+# Sizes as the screen shows them, in pixels.
+_SIZE = "(selector) => Math.min(...[...document.querySelectorAll(selector)].map((e) => parseFloat(getComputedStyle(e).fontSize)))"
 
 
-class Site:
-    """The wall before a Prometheus of ours."""
-
-    def __init__(self) -> None:
-        self.prometheus = FakePrometheus(scenes.clear_night())
-        config = scenes.config()
-        there = config.prometheus.model_copy(update={"address": self.prometheus.address})
-        self.source = Source(config.model_copy(update={"prometheus": there}))
-        listening = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{listening.getsockname()[1]}/"
-        self.server = uvicorn.Server(uvicorn.Config(application(self.source), log_level="warning", lifespan="off"))
-        self.thread = threading.Thread(target=self.server.run, args=([listening],), daemon=True)
-        self.thread.start()
-
-    def show(self, scene: scenes.Scene) -> None:
-        """Change what Prometheus says, and forget what was kept."""
-        self.prometheus.scene = scene
-        self.source._wall, self.source._chart_at = None, 0.0
+def _abort(route: Route) -> None:
+    route.abort()
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as play:
-        chromium = play.chromium.launch(
-            executable_path="/usr/bin/chromium", args=["--headless=new", "--no-sandbox", "--disable-gpu"]
-        )
-        yield chromium
-        chromium.close()
+@pytest.mark.parametrize("letters", ["shipped", "of the machine"])
+@pytest.mark.parametrize("name", scenes.PICTURES)
+def test_every_picture_fits(name: str, letters: str, page: Page, site: Site, console: list[str], tmp_path: Path):
+    """No text is cut or outside its tile, nothing scrolls sideways, whatever letters the machine has; kept for the eye."""
+    if letters != "shipped":
+        page.route("**/*.woff2", _abort)
+    site.show(name)
+    open_wall(page, site)
+    for phone, size in ((False, DESK), (True, PHONE)):
+        page.set_viewport_size(size)
+        settled(page)
+        page.screenshot(path=tmp_path / f"{name}-{size['width']}.png", full_page=phone)
+        assert page.evaluate(_SPOILED, phone) == []
+        assert page.evaluate(_SIZE, ".line, .name, .label") >= (12 if phone else 22)
+    shipped = page.evaluate("[...document.fonts].some((face) => face.status === 'loaded')")
+    assert shipped == (letters == "shipped")
+    if letters != "shipped":
+        assert all("ERR_FAILED" in text for text in console)
+        console.clear()
 
 
-@pytest.fixture(scope="module")
-def site() -> Iterator[Site]:
-    site = Site()
-    yield site
-    site.server.should_exit = True
-    site.thread.join(10)
-    site.prometheus.close()
+def test_sizes_are_those_of_the_drawing(page: Page, site: Site):
+    """At 1080 lines the headline has 104 px, words 58 to 66, lines 30, in the shipped typeface."""
+    site.show("clear_night")
+    open_wall(page, site)
+    sizes = {
+        s: page.evaluate(_SIZE, s)
+        for s in ("#headline .word", "#sky .word", "#communities .word", "#sky .line", "#sky .name")
+    }
+    assert sizes == pytest.approx(
+        {"#headline .word": 104, "#sky .word": 66, "#communities .word": 58, "#sky .line": 30, "#sky .name": 30}
+    )
+    assert page.evaluate("document.fonts.check('600 66px Inter')")
 
 
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    page = browser.new_page(viewport={"width": 1920, "height": 1080})
-    errors: list[str] = []
-    outside: list[str] = []
-    page.on("console", lambda m: errors.append(m.text) if m.type == "error" else None)
-    page.on("pageerror", lambda e: errors.append(str(e)))
-    page.on("request", lambda r: outside.append(r.url) if not r.url.startswith(("http://127.0.0.1:", "data:")) else None)
-    yield page
-    page.close()
-    assert not errors
-    assert not outside
+def test_what_no_size_can_hold_ends_in_a_mark_and_is_told_whole(page: Page, site: Site):
+    """A name longer than two lines gets an ellipsis, the whole is its title, and both go when the name does."""
+    name = "x" * 63
+    scene = scenes.clear_night()
+    site.show("clear_night")
+    site.source._config = site.here(scenes.site_of([name, "lasair", "alerce", "fink", "ampel"]))
+    site.say({**scene, "community_connections": scenes.each([name, "lasair", "alerce", "fink", "ampel"], 1)})
+    page.set_viewport_size({"width": 1280, "height": 720})
+    open_wall(page, site)
+    cut = page.locator("#communities .cut")
+    assert cut.count() == 1
+    assert cut.get_attribute("title") == name.upper()
+    assert cut.evaluate("e => e.getBoundingClientRect().bottom <= e.nextElementSibling.getBoundingClientRect().top + 1")
+    site.show("clear_night")
+    page.wait_for_selector("#communities .name:text('ANTARES')")
+    assert page.locator(".cut, [title]").count() == 0
 
 
-def _open(page: Page, site: Site) -> None:
-    page.goto(site.url)
-    page.wait_for_selector("body[data-ready]")
-    page.wait_for_timeout(300)
+def test_a_line_that_is_too_long_is_cut_with_a_mark_too(page: Page, site: Site):
+    """On a big screen a line has one line: it ends in a mark inside its tile; a phone breaks it and shows it whole."""
+    site.show("many_communities")
+    open_wall(page, site)
+    line = "1 behind · 2 unknown · 3 away · 4 reading · 5 waiting · 6 ready · 7 on time"
+    page.route("**/api/health.json", lambda route: _with_line(route, line))
+    page.reload()
+    settled(page)
+    last = page.locator("#communities .tile").last.locator(".line")
+    assert last.get_attribute("title") == line
+    assert last.evaluate("e => [getComputedStyle(e).textOverflow, e.clientHeight < 40, e.scrollWidth > e.clientWidth]") == [
+        "ellipsis",
+        True,
+        True,
+    ]
+    page.set_viewport_size(PHONE)
+    settled(page)
+    assert last.get_attribute("title") is None
+    assert page.evaluate(_SPOILED, True) == []
+    page.unroute_all(behavior="ignoreErrors")
 
 
-# What may end in an ellipsis is a community's name; it never pushes another tile away.
-def test_twenty_communities_with_long_names_keep_the_rows(page: Page, site: Site, tmp_path: Path):
-    names = [f"a-community-with-a-rather-long-name-{i}" for i in range(20)]
-    before = site.source._config
-    site.source._config = scenes.site_of(names)
-    site.show(scenes.clear_night(names))
-    _open(page, site)
-    page.screenshot(path=tmp_path / "twenty.png")
-    site.source._config = before
-    assert page.locator("#communities .tile").count() == 5
-    assert page.locator("#communities .tile").last.inner_text().split("\n")[1] == "16 on time"
-    assert page.evaluate("document.documentElement.scrollWidth") <= 1920
+def _with_line(route: Route, line: str) -> None:
+    answer = route.fetch()
+    state = answer.json()
+    state["communities"][-1]["line"] = line
+    route.fulfill(response=answer, json=state)
 
 
-@pytest.mark.parametrize("name", ["clear_night", "quiet_day", "kafka_down", "mirror_down", "lasair_behind", "long_names"])
-def test_every_scene_fits_the_screen(name: str, page: Page, site: Site, tmp_path: Path):
-    """No text is cut, nothing scrolls; a picture is kept for the eye."""
-    site.show(getattr(scenes, name)())
-    _open(page, site)
-    page.screenshot(path=tmp_path / f"{name}.png")
-    assert page.evaluate(_CUT) == []
+def test_twenty_communities_with_long_names_keep_the_rows(page: Page, site: Site):
+    """Five tiles: the late one, the absent one, two others and the rest; their names, alike at their beginning, stand whole."""
+    site.show("many_communities")
+    open_wall(page, site)
+    tiles = page.locator("#communities .tile")
+    assert tiles.count() == 5
+    assert tiles.first.locator(".name").inner_text().replace("\n", "") == scenes.MANY[17].upper()
+    assert tiles.last.inner_text().split("\n")[1] == "16 on time"
+    tops = tiles.locator(".word").evaluate_all(
+        "words => words.slice(0, 4).map((e) => Math.round(e.getBoundingClientRect().top))"
+    )
+    assert len(set(tops)) == 1
 
 
-def test_a_phone_reads_it_without_scrolling_sideways(page: Page, site: Site, tmp_path: Path):
-    site.show(scenes.mirror_down())
-    page.set_viewport_size({"width": 390, "height": 844})
-    _open(page, site)
-    page.screenshot(path=tmp_path / "phone.png", full_page=True)
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390
-    assert page.evaluate("parseFloat(getComputedStyle(document.querySelector('.line')).fontSize)") >= 12
+def test_a_headline_longer_than_the_screen_breaks_in_two_and_keeps_its_age(page: Page, site: Site):
+    """Half the size and two lines instead of an ellipsis where the age stands; short again it is big again."""
+    site.show("long_names")
+    open_wall(page, site)
+    word = page.locator("#headline .word")
+    assert " ".join(word.inner_text().split()) == "MIRRORMAKER OF THE SECOND DATA CENTRE NOT ANSWERING 46 h 59"
+    box = page.locator("#headline .age").bounding_box()
+    assert box is not None
+    assert 0 < box["x"] < box["x"] + box["width"] < 1920
+    assert box["height"] < 80
+    site.show("clear_night")
+    page.wait_for_selector("#headline .word:text('ALL WELL')")
+    assert page.evaluate(_SIZE, "#headline .word") == pytest.approx(104)
 
 
-def test_a_lost_prometheus_shows_and_heals_in_place(page: Page, site: Site, tmp_path: Path):
-    """Without a reload: BLIND and hatched tiles, then ALL WELL again."""
-    site.show(scenes.clear_night())
-    _open(page, site)
-    page.evaluate("window.stays = 1")
-    site.prometheus.silent = True
-    page.wait_for_selector("#headline .word:text('BLIND')", timeout=15_000)
-    page.screenshot(path=tmp_path / "blind.png")
-    assert page.locator("#sky .tile.unknown, #communities .tile.unknown, #chain .tile.unknown").count() == 12
-    assert page.locator(".tile.ok").count() == 0
-    site.prometheus.silent = False
-    page.wait_for_selector("#headline .word:text('ALL WELL')", timeout=15_000)
-    assert page.evaluate("window.stays") == 1
-
-
-def test_nobody_looking_costs_nothing(site: Site):
-    """Without a viewer Prometheus is not asked and the process sleeps: under 1 % of a core."""
-    site.source.wall()
-    asked, cpu, begin = site.prometheus.queries, time.process_time(), time.monotonic()
-    time.sleep(3)
-    assert site.prometheus.queries == asked
-    assert (time.process_time() - cpu) / (time.monotonic() - begin) < 0.01
+@pytest.mark.parametrize(
+    "size", [(1280, 720), (1366, 768), (2560, 1080), (3840, 2160), (1280, 1024), (844, 390), (320, 568)]
+)
+def test_other_screens(size: tuple[int, int], page: Page, site: Site):
+    """Small, wide, sharp and square screens: nothing is cut, only phones scroll, and never sideways."""
+    page.set_viewport_size({"width": size[0], "height": size[1]})
+    site.show("mirror_down")
+    open_wall(page, site)
+    assert page.evaluate(_SPOILED, size[0] <= 900) == []
