@@ -1,39 +1,40 @@
 # make up: the whole system on this machine. make test: everything that is checked.
 SHELL := bash
-PYTHON ?= python3
 VENV := .venv
+export PYTHON ?= python3
+# Programs that scripts/packages unpacked into the cache come after those of the system.
+CACHE := $(or $(ZADS_CACHE_DIR),$(shell echo ~/.cache/zads))
+export PATH := $(PATH):$(CACHE)/bin
 
 .PHONY: up down test check bench generate install
-install: $(VENV)/.installed
+install:
+	@scripts/packages install
+	@scripts/venv install
 
-$(VENV)/.installed: pyproject.toml requirements.lock
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; this is $$($(PYTHON) --version)"; exit 1; }
-	@echo "Installing the Python packages into $(VENV) ..."
-	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV) || { echo "python3-venv is needed: sudo apt-get install python3-venv"; exit 1; }
-	@$(VENV)/bin/pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[dev]'
-	@touch $@
-
-up: install
-	@scripts/packages
+up:
+	@scripts/packages up
+	@scripts/venv up
 	@$(VENV)/bin/zads stack up
 
 down:
-	@if [ -x $(VENV)/bin/zads ]; then $(VENV)/bin/zads stack down; else echo "nothing runs: the stack was never installed here"; fi
+	@scripts/down
 
 check: install
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
 
-test: install
-	@scripts/packages
+test:
+	@scripts/packages test
 	@$(MAKE) --no-print-directory check
-	$(VENV)/bin/pytest
+	@scripts/tests
 
-bench: install
-	@scripts/packages
+bench:
+	@scripts/packages up
+	@scripts/venv up
 	@$(VENV)/bin/python benchmarks/stack.py
 
 generate: install
 	$(VENV)/bin/python -m zads.metrics > docs/metrics.md
+	$(VENV)/bin/python -m zads.config_docs > docs/config.md
 	$(VENV)/bin/python -m dashboards.build

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
+
+from zads import cache
 
 ROOT = Path(__file__).resolve().parent.parent
 ALLOWED = {
@@ -12,6 +15,8 @@ ALLOWED = {
     for line in (ROOT / "tests" / "allowed_skips.txt").read_text(encoding="utf-8").splitlines()
     if line.split("#", 1)[0].strip()
 }
+# promtool, amtool and the like, where `make up` unpacked them; as the make targets do.
+os.environ["PATH"] += f"{os.pathsep}{cache.folder() / 'bin'}"
 
 
 @pytest.hookimpl(hookwrapper=True)

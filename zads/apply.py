@@ -1,75 +1,131 @@
-"""`zads config apply`: check, render, let the programs check, swap, reload; roll back when one refuses."""
+"""`zads config apply`: check, render, let the programs check, swap, reload; all back when one of them refuses.
+
+A bad file changes nothing. What came of it is recorded for a metric and an alert, whatever came of it.
+"""
 
 from __future__ import annotations
 
-import http.client
-import shutil
-import subprocess
-import tempfile
+import fcntl
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from zads import render
-from zads.config import Config, ConfigError, ConfigErrors, host_port
+from zads import apply_programs, apply_record, reload, render
+from zads.apply_files import Swap, with_kept_lines
+from zads.config import Config, ConfigError, parse, read
+
+_PATIENCE = 20.0
 
 
-def apply(config: Config, rules: Path, directory: Path) -> list[str]:
-    """Put the rendered files into `directory` and reload Prometheus and Alertmanager; return what was done.
+class ApplyRefused(Exception):
+    """zads.toml is right by itself, and was not put into effect: who refused, and what stands now."""
 
-    Raises ConfigErrors with what refused; then the former files stand and are loaded again.
+    def __init__(self, errors: Iterable[ConfigError], now: str) -> None:
+        self.errors, self.now = tuple(errors), now
+        super().__init__("\n".join([*(str(error) for error in self.errors), now]))
+
+
+class ApplyRuns(Exception):
+    """Another apply has not ended yet."""
+
+
+def apply(source: Path, directory: Path | None = None, rules: Path | None = None, patience: float = _PATIENCE) -> list[str]:
+    """Put zads.toml into effect and return what was done.
+
+    `directory` and `rules` go before what zads.toml names; each of our programs has `patience` seconds to answer.
+    Raises ConfigErrors (zads.toml is wrong), ApplyRefused (a program refuses), ApplyRuns or OSError; then what
+    was in effect before still is.
     """
-    files = render.render(config, rules)
-    with tempfile.TemporaryDirectory(prefix="zads-apply-") as name:
-        trial = Path(name)
-        render.write(files, trial)
-        errors = [error for command in _checks(rules) if (error := _check(command, trial))]
-        if errors:
-            raise ConfigErrors(str(directory), errors)
-    former = {n: (directory / n).read_text(encoding="utf-8") for n in files if (directory / n).exists()}
-    changed = sorted(n for n, text in files.items() if former.get(n) != text)
-    render.write(files, directory)
-    refused = reload_all(config)
-    if refused:
-        render.write(former, directory)
-        for new in set(files) - set(former):
-            (directory / new).unlink()
-        reload_all(config)
-        raise ConfigErrors(str(directory), [*refused, ConfigError("", "the former files were put back and loaded again")])
-    return [f"{n} changed" for n in changed] or ["nothing changed"]
+    text = ""
+    try:
+        text = read(source)
+        config = aimed(parse(text, str(source)), directory, rules)
+        with _only_one(config.exporters.state_dir):
+            lines, copy = _put(config, text, patience)
+            apply_record.applied(config.exporters.state_dir, source.resolve(), reload.digest(copy))
+            return lines
+    except ApplyRuns:
+        raise  # the other one records its own outcome
+    except BaseException as error:  # an interruption too: the file that was asked for is not in effect
+        apply_record.refused(apply_record.state_dir_of(text), source.resolve(), error)
+        raise
 
 
-def _checks(rules: Path) -> list[list[str]]:
-    static = [str(path) for path in sorted(rules.glob("*.rules.yml"))]
-    return [
-        ["promtool", "check", "rules", "thresholds.rules.yml", *static],
-        ["promtool", "check", "config", "--syntax-only", "prometheus.yml"],
-        ["amtool", "check-config", "alertmanager.yml"],
-    ]
+def aimed(config: Config, directory: Path | None, rules: Path | None) -> Config:
+    """Return the configuration with other folders for the rendered files and the rules."""
+    wanted = {"directory": directory, "rules": rules}
+    update = {key: path for key, path in wanted.items() if path is not None}
+    return config.model_copy(update={"rendered": config.rendered.model_copy(update=update)})
 
 
-def _check(command: list[str], directory: Path) -> ConfigError | None:
-    if shutil.which(command[0]) is None:
-        return ConfigError(command[0], "is not installed, so the files cannot be checked")
-    done = subprocess.run(command, cwd=directory, capture_output=True, text=True, check=False)
-    if done.returncode == 0:
-        return None
-    lines = (done.stdout + done.stderr).strip().splitlines()
-    return ConfigError(" ".join(command[:2]), " / ".join(lines[-3:]))
-
-
-def reload_all(config: Config) -> list[ConfigError]:
-    """Ask Prometheus and Alertmanager to load their files; return what refused."""
-    errors = []
-    for name, address in (("prometheus", config.prometheus.address), ("alertmanager", config.alertmanager.address)):
-        host, port = host_port(address)
-        connection = http.client.HTTPConnection(host, port, timeout=20)
+@contextmanager
+def _only_one(state_dir: Path) -> Iterator[None]:
+    """Hold the lock of apply; raises ApplyRuns when another process holds it."""
+    state_dir.mkdir(parents=True, exist_ok=True)
+    with (state_dir / "apply.lock").open("a+") as file:
         try:
-            connection.request("POST", "/-/reload")
-            answer = connection.getresponse()
-            words = answer.read().decode("utf-8", "replace").strip()
-            if answer.status != 200:
-                errors.append(ConfigError(name, f"did not take the new files: {words[:300]}"))
-        except (OSError, http.client.HTTPException) as error:
-            errors.append(ConfigError(name, f"{address} does not answer: {error}"))
-        finally:
-            connection.close()
-    return errors
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            raise ApplyRuns(f"another apply (process {file.read().strip() or 'unknown'}) has not ended yet") from None
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
+
+
+def _put(config: Config, text: str, patience: float) -> tuple[list[str], str]:
+    directory, rules = config.rendered.directory, config.rendered.rules.resolve()
+    copy = with_kept_lines(text, _former_copy(config.rendered.site))
+    if copy != text:
+        config = aimed(parse(copy, str(config.rendered.site)), directory, config.rendered.rules)
+    files = {**render.render(config, rules), config.rendered.site.name: copy}
+    refused = apply_programs.check(files, rules) or apply_programs.unreachable(config)
+    if refused:
+        raise ApplyRefused(refused, "Nothing was changed.")
+    swap = Swap(directory, files)
+    try:
+        swap.forward()
+        refused = _reload(config, files, patience)
+    except BaseException:
+        _back(swap, config, files, patience)
+        raise
+    if refused:
+        raise ApplyRefused(refused, _back(swap, config, files, patience))
+    swap.done()
+    return _told(config, swap), copy
+
+
+def _former_copy(site: Path) -> str | None:
+    try:
+        return site.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return None
+
+
+def _reload(config: Config, files: dict[str, str], patience: float) -> list[ConfigError]:
+    """Reload Prometheus and Alertmanager, and ours only when both have taken their files."""
+    return apply_programs.reload(config, files) or reload.hang_up(config.exporters.state_dir, patience)
+
+
+def _back(swap: Swap, config: Config, files: dict[str, str], patience: float) -> str:
+    """Put the former files back, have them loaded, and return what stands now."""
+    former = {name: text for name in files if (text := swap.former(name)) is not None}
+    swap.back()
+    if "prometheus.yml" not in former or "alertmanager.yml" not in former:
+        return "There were no former files: the new ones were removed again."
+    errors = apply_programs.reload(config, {**files, **former}) + reload.hang_up(config.exporters.state_dir, patience)
+    if errors:
+        return "The former files were put back, but not all took them: " + "; ".join(str(error) for error in errors)
+    return "The former files were put back and loaded again."
+
+
+def _told(config: Config, swap: Swap) -> list[str]:
+    lines = [f"{name} changed" for name in swap.changed] or ["nothing changed"]
+    programs = reload.living(config.exporters.state_dir)
+    copy = str(config.rendered.site.resolve())
+    names = ", ".join(entry.name for entry in programs) or "none of our own programs runs"
+    lines.append(f"Prometheus and Alertmanager have loaded it; of our own: {names}")
+    lines += [f"{e.name} reads {e.config}, not the applied copy {copy}" for e in programs if e.config != copy]
+    return lines

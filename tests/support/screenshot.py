@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from playwright.sync_api import Page, sync_playwright
+
+from zads.stack import programs
 
 ARGUMENTS = [
     "--no-sandbox",
@@ -27,7 +28,7 @@ def opened(url: str, width: int = 1920, height: int = 1080, ready: str | None = 
     """Open a page and wait for its letters; what it writes to its console as errors is listed."""
     errors: list[str] = []
     with sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=shutil.which("chromium"), args=ARGUMENTS)
+        browser = play.chromium.launch(executable_path=programs.find("chromium"), args=ARGUMENTS)
         page = browser.new_page(viewport={"width": width, "height": height})
         page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: errors.append(str(error)))

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
+
+from zads.cache import folder as cache
+
+__all__ = ["Paths", "cache", "here"]
 
 
 @dataclass(frozen=True)
@@ -40,8 +43,8 @@ class Paths:
 
     @property
     def site(self) -> Path:
-        """zads.toml with the site moved to where it is night now."""
-        return self.dir / "zads.toml"
+        """zads.toml with the site moved to where it is night now: the copy that programs read and `apply` replaces."""
+        return self.config / "zads.toml"
 
     @property
     def control(self) -> Path:
@@ -68,8 +71,3 @@ class Paths:
 def here() -> Paths:
     """Return the paths of the stack that belongs to the current folder."""
     return Paths(Path.cwd())
-
-
-def cache() -> Path:
-    """Return where downloaded programs are kept between checkouts."""
-    return Path(os.environ.get("ZADS_CACHE_DIR") or Path.home() / ".cache" / "zads")

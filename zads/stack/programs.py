@@ -37,7 +37,6 @@ _FETCH_MB = 75  # what Maven fetches on a machine that never ran it: the jars (5
 _ROOM_MB = 250  # the jars twice, in ~/.m2 and in the cache, and Maven's plugins
 _LIMIT = 20 * 60.0
 _TELL_EVERY_MB = 10
-_POM = "{http://maven.apache.org/POM/4.0.0}"
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None)  # loaded before any fork
 
@@ -272,9 +271,9 @@ def _fetch(work: Path, java: str, mvn: str, say: Callable[[str], None]) -> None:
 
 def _plugin(pom: bytes) -> str:
     """Return the plugin's full coordinates: a bare name would be looked up at the registry first."""
-    plugin = ElementTree.fromstring(pom).find(f"{_POM}build/{_POM}plugins/{_POM}plugin")
+    plugin = ElementTree.fromstring(pom).find("{*}build/{*}plugins/{*}plugin")
     assert plugin is not None
-    return ":".join(plugin.findtext(f"{_POM}{part}", "") for part in ("groupId", "artifactId", "version"))
+    return ":".join(plugin.findtext(f"{{*}}{part}", "") for part in ("groupId", "artifactId", "version"))
 
 
 def _die_with_parent() -> None:  # pragma: no cover - runs between fork and exec

@@ -6,8 +6,8 @@ import re
 import secrets
 import tomllib
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
+from zads.apply_files import KEPT
 from zads.config import Config
 from zads.night import longitude_for_dusk
 
@@ -22,9 +22,9 @@ def moved(text: str, config: Config, now: datetime | None = None) -> str:
     """
     dusk = (now or datetime.now(UTC)) - timedelta(hours=1)
     longitude = longitude_for_dusk(dusk, config.site.latitude, config.site.sun_limit)
-    line = f"longitude = {longitude}  # dusk was at {dusk:%H:%M} UTC"
+    line = f"longitude = {longitude}  # dusk was at {dusk:%H:%M} UTC {KEPT}"
     if _LONGITUDE.search(text):
-        result = _LONGITUDE.sub(lambda m: f"{m[1]}{m[2]} = {longitude}  # dusk was at {dusk:%H:%M} UTC", text, count=1)
+        result = _LONGITUDE.sub(lambda m: f"{m[1]}{m[2]}{line.removeprefix('longitude')}", text, count=1)
     elif _SITE.search(text):
         result = _SITE.sub(f"[site]\n{line}", text, count=1)
     else:

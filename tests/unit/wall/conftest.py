@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 
 import pytest
@@ -10,12 +9,13 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.support.screenshot import ARGUMENTS
 from tests.unit.wall.wall_site import DESK, Site
+from zads.stack import programs
 
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     with sync_playwright() as play:
-        chromium = play.chromium.launch(executable_path=shutil.which("chromium"), args=ARGUMENTS)
+        chromium = play.chromium.launch(executable_path=programs.find("chromium"), args=ARGUMENTS)
         yield chromium
         chromium.close()
 
