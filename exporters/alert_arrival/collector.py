@@ -5,40 +5,27 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-from prometheus_client.metrics_core import Metric
-
-from exporters.alert_arrival.counts import AlertTopic, Arrivals, TopicPartition, mirror_state, night_sums
+from exporters.alert_arrival import families, jmx
+from exporters.alert_arrival.cluster import Cluster
+from exporters.alert_arrival.content import Content, PartitionKey
+from exporters.alert_arrival.counts import Arrivals, TopicPartition
+from exporters.alert_arrival.delivery import Commits, delays
 from exporters.alert_arrival.mirror import MirrorOffsets
-from exporters.alert_arrival.tail import Tail
+from exporters.alert_arrival.mirror_books import Ends, MirrorBooks
+from exporters.alert_arrival.tail import Follow, Tail
 from zads import kafka
 from zads.collector import Reading
 from zads.config import Config
 from zads.kafka import ClusterReader
-from zads.metrics import counter, gauge, histogram
-from zads.offset_history import AGES_SECONDS, OffsetHistory
+from zads.metrics import gauge
 
 _LOG = logging.getLogger(__name__)
-_SAVE_EVERY = 10.0
-_SIZES_EVERY = 6
-_PROBE_SECONDS = 1.0
-
-
-class Cluster:
-    """What was last read of one cluster."""
-
-    def __init__(self, name: str, reader: ClusterReader, address: str) -> None:
-        self.name, self.reader, self.address = name, reader, address
-        self.topics: dict[str, AlertTopic] = {}
-        self.ends: dict[TopicPartition, int] = {}
-        self.starts: dict[TopicPartition, int] = {}
-        self.newest: dict[int, float] = {}
-        self.sizes: dict[TopicPartition, int] = {}
-        self.readable = False
+_TOPICS_FOLLOWED = 12  # the newest: a night's topics grow for hours after dawn
+_FAILURES = (kafka.KafkaFailure, OSError, AssertionError)
 
 
 class AlertArrivalCollector:
@@ -50,234 +37,219 @@ class AlertArrivalCollector:
         self,
         config: Config,
         clusters: list[Cluster],
+        content: Content,
         tail: Tail,
         mirror: MirrorOffsets,
         state: Path,
         *,
-        probe: Callable[[str, float], float] = kafka.api_versions,
+        read_jmx: Callable[[str], str] = jmx.fetch,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._config, self._clusters, self._tail, self._mirror = config, clusters, tail, mirror
-        self._file, self._probe, self._clock = state, probe, clock
-        saved = self._load()
-        self._arrivals = Arrivals(saved.get("arrivals") if saved else None)
-        self._started: dict[TopicPartition, int] = {}
-        self._bytes: dict[tuple[str, int], float] = defaultdict(float)
-        self._bytes_seen: dict[tuple[str, TopicPartition], int] = {}
-        self._histories: dict[TopicPartition, OffsetHistory] = {}
-        self._judged: dict[tuple[str, str], tuple[int, int]] = {}
-        self._saved_at = time.monotonic()
-        self._round = 0
+        self._jmx = read_jmx
+        self._config, self._content, self._tail, self._mirror = config, content, tail, mirror
+        self._clusters = {cluster.name: cluster for cluster in clusters}
+        self._file, self._clock = state, clock
+        self._arrivals, self._mirror_books = self._load()
+        self._commits = Commits(config)
+        self._followed: dict[PartitionKey, Follow] = {}
+        self._ids: set[str] | None = None
+        self._unsaved = False
 
     def close(self) -> None:
         """End the tail, close the connections, keep the totals."""
         self._tail.close()
         self._save()
         self._mirror.close()
-        for cluster in self._clusters:
+        for cluster in self._clusters.values():
             cluster.reader.close()
 
     def collect(self) -> Reading:
-        """Look once; each cluster fails alone."""
-        self._tail.start()
-        errors: dict[str, int] = {}
-        mirror_ok = self._mirror_offsets(errors)
-        for cluster in self._clusters:
-            self._read(cluster, errors)
-        self._arrivals.done_first()
-        self._round += 1
-        if time.monotonic() - self._saved_at > _SAVE_EVERY:
-            self._save()
+        """Look once; each cluster fails alone.
+
+        The order matters (see mirror_books): MirrorMaker's offsets, then the ends at ZADS, then those at IPAC.
+        """
+        errors: Counter[str] = Counter()
+        alive = [cluster for cluster in self._clusters.values() if self._topics(cluster, errors)]
+        public, upstream = self._clusters.get("public"), self._clusters.get("upstream")
+        if public in alive and upstream is not None:
+            self._mirror_offsets(public, errors)
+        for cluster in sorted(alive, key=lambda c: c.name == "upstream"):
+            self._offsets(cluster, errors)
+        if public is not None and public.readable:
+            self._tail.follow(self._to_follow(public))
+            self._deliveries(public, errors)
+        mirrored = self._mirrored(upstream, public) if upstream is not None and upstream.readable else None
+        waiting = self._from_jmx(errors) if upstream is None or not upstream.readable else None
+        with self._content.lock:
+            errors.update(self._content.failures)
+            self._content.failures.clear()
+            content = families.content(self._config, self._content, self._restricted(), self._clock())
+        # Saved before it is published: after a kill, a counter must not come back lower than it was seen.
+        self._save()
         readable = gauge("zads_cluster_readable")
-        for cluster in self._clusters:
+        for cluster in self._clusters.values():
             readable.add_metric([cluster.name], float(cluster.readable))
-        families = [*self._counts(), *self._content()]
-        by_name = {cluster.name: cluster for cluster in self._clusters}
-        if mirror_ok and {"upstream", "public"} <= by_name.keys():
-            families += self._mirrored(by_name["upstream"], by_name["public"])
-        ok = any(cluster.readable for cluster in self._clusters)
-        return Reading(families, [readable], errors=errors, ok=ok)
+        clusters = list(self._clusters.values())
+        counts = families.counts(clusters, self._arrivals.total, self._config.stream.public_programs)
+        mirror = families.mirror(mirrored) if mirrored is not None else families.mirror_by_jmx(waiting)
+        ok = any(cluster.readable for cluster in clusters)
+        return Reading([*counts, *content, *mirror], [readable], errors=dict(errors), ok=ok)
 
-    def _mirror_offsets(self, errors: dict[str, int]) -> bool:
-        public = next((c for c in self._clusters if c.name == "public"), None)
-        if public is None or len(self._clusters) < 2 or not self._answers(public.address):
-            return self._mirror.readable
+    def _topics(self, cluster: Cluster, errors: Counter[str]) -> bool:
+        cluster.readable = False
+        if not cluster.answers():
+            cluster.reader.close()
+            errors["ClusterDoesNotAnswer"] += 1
+            return False
         try:
-            self._mirror.update()
-        except (kafka.KafkaFailure, OSError, AssertionError) as error:
-            errors[type(error).__name__] = errors.get(type(error).__name__, 0) + 1
-        return self._mirror.readable
-
-    def _answers(self, address: str) -> bool:
-        try:
-            self._probe(address, _PROBE_SECONDS)
-        except OSError:
+            cluster.read_topics(self._config.stream.topic_regex)
+        except _FAILURES as error:
+            errors[type(error).__name__] += 1
             return False
         return True
 
-    def _read(self, cluster: Cluster, errors: dict[str, int]) -> None:
-        cluster.readable = False
-        if not self._answers(cluster.address):
-            cluster.reader.close()
-            errors["ClusterDoesNotAnswer"] = errors.get("ClusterDoesNotAnswer", 0) + 1
+    def _offsets(self, cluster: Cluster, errors: Counter[str]) -> None:
+        try:
+            errors.update(cluster.read_offsets(self._arrivals, self._clock()))
+        except _FAILURES as error:
+            errors[type(error).__name__] += 1
+
+    def _mirror_offsets(self, public: Cluster, errors: Counter[str]) -> None:
+        try:
+            self._mirror.update(public.others)
+        except _FAILURES as error:
+            errors[f"Mirror{type(error).__name__}"] += 1
+
+    def _to_follow(self, public: Cluster) -> dict[PartitionKey, Follow]:
+        """Return what the tail follows: a topic that appears while we look from its beginning, any other from its end."""
+        newest = sorted(public.topics.values(), key=lambda t: (t.night, t.program), reverse=True)[:_TOPICS_FOLLOWED]
+        wanted: dict[PartitionKey, Follow] = {}
+        for topic in newest:
+            new = self._ids is not None and topic.topic_id not in self._ids
+            for number in topic.partitions:
+                key, end = (topic.topic_id, topic.name, number), public.ends.get((topic.name, number))
+                if key in self._followed:
+                    begin = self._followed[key].begin
+                    wanted[key] = Follow(topic.program, begin, begin if end is None else end)
+                elif new or end is not None:
+                    wanted[key] = Follow(topic.program, 0 if new or end is None else end, end or 0)
+        self._ids = (self._ids or set()) | {topic.topic_id for topic in public.topics.values()}
+        self._followed = wanted
+        return wanted
+
+    def _deliveries(self, public: Cluster, errors: Counter[str]) -> None:
+        """Observe the delays of what communities committed since the last collection."""
+        if not self._commits.wanted:
             return
         try:
-            self._read_offsets(cluster)
-            cluster.readable = True
-        except (kafka.KafkaFailure, OSError, TimeoutError) as error:
-            errors[type(error).__name__] = errors.get(type(error).__name__, 0) + 1
+            groups = public.reader.groups()
+            mine = [group for name, group in groups.values.items() if self._commits.owner(name)]
+            committed = public.reader.committed(mine)
+        except _FAILURES as error:
+            errors[type(error).__name__] += 1
+            return
+        errors.update(groups.errors)
+        errors.update(committed.errors)
+        now, content = self._clock(), self._content
+        advances = list(self._commits.update(committed.values, public.topics, public.starts))
+        with content.lock:
+            content.keep_only({topic.topic_id for topic in public.topics.values()})
+            if any(part[0] in public.topics for offsets in committed.values.values() for part in offsets):
+                content.delivery_known = True
+            for advance in advances:
+                program = advance.topic.program
+                for seconds, alerts in delays(advance, public.appends.appended_at, now):
+                    content.latency.observe("delivery", program, seconds, alerts)
+                place = (advance.topic.topic_id, *advance.part)
+                content.delivered(place, program, (advance.first, advance.end), now)
 
-    def _read_offsets(self, cluster: Cluster) -> None:
-        regex, reader = self._config.stream.topic_regex, cluster.reader
-        metadata = reader.metadata()
-        cluster.topics = {}
-        for topic in metadata.topics.values():
-            match = regex.fullmatch(topic.name)
-            if match:
-                entry = AlertTopic(topic.name, topic.topic_id, match["night"], int(match["program"]))
-                cluster.topics[topic.name] = entry
-        parts = [(name, p) for name in cluster.topics for p in metadata.topics[name].leaders]
-        now = self._clock()
-        cluster.ends = {k: v[0] for k, v in reader.list_offsets(dict.fromkeys(parts, kafka.LATEST)).values.items()}
-        cluster.newest = {}
-        newest = reader.list_offsets(dict.fromkeys(parts, kafka.MAX_TIMESTAMP)).values
-        for (name, _), (_, timestamp) in newest.items():
-            program = cluster.topics[name].program
-            if timestamp > 0:
-                cluster.newest[program] = max(cluster.newest.get(program, 0.0), timestamp / 1000.0)
-        if self._round % _SIZES_EVERY == 0:
-            starts = reader.list_offsets(dict.fromkeys(parts, kafka.EARLIEST)).values
-            cluster.starts = {k: v[0] for k, v in starts.items()}
-            cluster.sizes = {k: v for k, v in reader.log_dirs().values.items() if k in cluster.ends}
-        self._arrivals.update(cluster.name, cluster.topics, cluster.ends)
-        self._count_bytes(cluster)
-        self._remember(cluster, self._histories if cluster.name == "upstream" else self._tail.histories, now)
+    def _restricted(self) -> dict[int, int]:
+        """Return the alerts of restricted programs at ZADS: in topics of their own, and hidden in those of others."""
+        return {
+            program: self._arrivals.total.get(("public", program), 0) + self._content.restricted[program]
+            for program in self._config.stream.restricted_programs
+        }
 
-    @staticmethod
-    def _remember(cluster: Cluster, histories: dict[TopicPartition, OffsetHistory], now: float) -> None:
-        """Keep when the log ends were where: for the age of what is not passed on, and for times of append."""
-        fresh = [p for p, end in cluster.ends.items() if end > 0 and p not in histories]
-        for part in cluster.ends:
-            histories.setdefault(part, OffsetHistory())
-        points: dict[TopicPartition, list[tuple[float, int]]] = defaultdict(list)
-        for age in AGES_SECONDS if fresh else ():
-            found = cluster.reader.list_offsets(dict.fromkeys(fresh, int((now - age) * 1000))).values
-            for part, (offset, _) in found.items():
-                points[part].append((now - age, cluster.ends[part] if offset < 0 else offset))
-        for part, rows in points.items():
-            histories[part].rebuild(rows)
-        for part, end in cluster.ends.items():
-            histories[part].add(now, end)
-        for part in [p for p in histories if p not in cluster.ends and p[0] not in cluster.topics]:
-            del histories[part]
-
-    def _count_bytes(self, cluster: Cluster) -> None:
-        """Add bytes: messages that came, times the mean size of the log's messages."""
-        count: dict[str, int] = defaultdict(int)
-        size: dict[str, int] = defaultdict(int)
-        for part, end in cluster.ends.items():
-            count[part[0]] += end - cluster.starts.get(part, 0)
-            size[part[0]] += cluster.sizes.get(part, 0)
-        for part, end in cluster.ends.items():
-            before = self._bytes_seen.get((cluster.name, part))
-            self._bytes_seen[cluster.name, part] = end
-            if before is not None and end > before and count[part[0]] > 0:
-                mean = size[part[0]] / count[part[0]]
-                self._bytes[cluster.name, cluster.topics[part[0]].program] += (end - before) * mean
-
-    def _counts(self) -> list[Metric]:
-        night, arrived = gauge("zads_night_alerts"), counter("zads_alerts_arrived_total")
-        size, newest = counter("zads_alerts_arrived_bytes_total"), gauge("zads_last_alert_timestamp_seconds")
-        for cluster in self._clusters:
-            if not cluster.readable:
-                continue
-            for (date, program), count in night_sums(cluster.topics, cluster.ends).items():
-                night.add_metric([cluster.name, str(program), date], count)
-            for program, at in cluster.newest.items():
-                newest.add_metric([cluster.name, str(program)], at)
-            for (name, program), total in self._arrivals.total.items():
-                if name == cluster.name:
-                    arrived.add_metric([name, str(program)], total)
-                    size.add_metric([name, str(program)], self._bytes[name, program])
-        return [night, arrived, size, newest]
-
-    def _content(self) -> list[Metric]:
-        latency, errors = histogram("zads_alert_latency_seconds"), counter("zads_alert_decode_errors_total")
-        exposures, per_exposure = counter("zads_exposures_arrived_total"), gauge("zads_alerts_per_exposure")
-        sampled, decoded = gauge("zads_sampled_ratio"), counter("zads_alert_packets_decoded_total")
-        schema, restricted = gauge("zads_alert_schema_info"), counter("zads_restricted_alerts_total")
-        tail = self._tail
-        with tail.locked():
-            for (stage, program), buckets, total in tail.latency.items():
-                latency.add_metric([stage, program], buckets=buckets, sum_value=total)
-            for reason in ("empty", "not_avro", "truncated", "bad_schema", "unknown_codec", "no_candidate"):
-                errors.add_metric([reason], tail.errors[reason])
-            for program_id, count in tail.exposures.items():
-                exposures.add_metric([str(program_id)], count)
-            for program_id, count in tail.alerts_per_exposure().items():
-                per_exposure.add_metric([str(program_id)], count)
-            ratio = tail.sampled_ratio()
-            if ratio is not None:
-                sampled.add_metric([], ratio)
-            decoded.add_metric([], tail.decoded)
-            for version, seen in tail.schemas.items():
-                if self._clock() - seen < 86400:
-                    schema.add_metric([version], 1)
-            for program_id in self._config.stream.restricted_programs:
-                by_topic = self._arrivals.total.get(("public", program_id), 0)
-                restricted.add_metric([str(program_id)], max(by_topic, tail.restricted[program_id]))
-        return [latency, errors, exposures, per_exposure, sampled, decoded, schema, restricted]
-
-    def _mirrored(self, upstream: Cluster, public: Cluster) -> list[Metric]:
+    def _mirrored(self, upstream: Cluster, public: Cluster | None) -> list[families.Mirrored] | None:
         """Compare both ends with MirrorMaker's own offsets, for the programs that the public may see."""
-        behind, age = gauge("zads_mirror_behind_alerts"), gauge("zads_mirror_behind_seconds")
-        surplus, missing = gauge("zads_mirror_surplus_alerts"), gauge("zads_night_missing_alerts")
-        if not upstream.readable:
-            return []
-        now = self._clock()
+        if public is None or not self._mirror.readable:
+            return None
+        rows, now = [], self._clock()
         for topic in upstream.topics.values():
             if topic.program not in self._config.stream.public_programs:
                 continue
-            seen = public.ends if public.readable else {}
-            state, waiting = mirror_state(topic.name, upstream.ends, seen, self._mirror.next_offsets, self._started)
-            labels = [str(topic.program), topic.night]
-            behind.add_metric(labels, state.behind)
-            age.add_metric(labels, max((self._age(part, offset, now) for part, offset in waiting), default=0.0))
-            key = (topic.name, topic.topic_id)
-            if public.readable and not waiting:
-                # Judged only while nothing is in flight; kept until it can be judged again.
-                self._judged[key] = (state.surplus, state.missing)
-            extra, gap = self._judged.get(key, (0, 0))
-            surplus.add_metric(labels, extra)
-            missing.add_metric([topic.night, str(topic.program)], gap)
-        return [behind, age, surplus, missing]
+            here = public.topics.get(topic.name)
+            parts = [(number, (topic.name, number)) for number in topic.partitions]
+            ends = {
+                number: Ends(
+                    upstream.starts.get(part, 0),
+                    self._mirror.next_offsets.get(part),
+                    public.ends.get(part) if public.readable else None,
+                    upstream.ends[part],
+                )
+                for number, part in parts
+                if part in upstream.ends
+            }
+            state = self._mirror_books.topic(topic, here.topic_id if here else "", ends)
+            rows.append((topic.night, topic.program, state, self._oldest(upstream, state.waiting, now)))
+        self._mirror_books.forget({topic.topic_id for topic in upstream.topics.values()})
+        return rows
 
-    def _age(self, part: TopicPartition, offset: int, now: float) -> float:
-        history = self._histories.get(part)
-        return history.age(offset, now) if history else 0.0
-
-    def _load(self) -> Mapping[str, Any] | None:
-        try:
-            return dict(json.loads(self._file.read_text(encoding="utf-8")))
-        except (OSError, ValueError):
+    def _from_jmx(self, errors: Counter[str]) -> list[tuple[str, int, int]] | None:
+        """Return (night, program, alerts that wait) as MirrorMaker itself says; None when it does not."""
+        if self._config.mirror.jmx is None:
             return None
+        pattern = self._config.stream.topic_regex
+        try:
+            found = jmx.lag(self._jmx(self._config.mirror.jmx), pattern)
+        except OSError as error:
+            errors[f"Jmx{type(error).__name__}"] += 1
+            return None
+        rows = [(pattern.fullmatch(topic), alerts) for topic, alerts in (found or {}).items()]
+        return [(match["night"], int(match["program"]), alerts) for match, alerts in rows if match] or None
+
+    @staticmethod
+    def _oldest(upstream: Cluster, waiting: tuple[tuple[TopicPartition, int], ...], now: float) -> float | None:
+        """Return the age of the oldest alert that waits; None while none of the ages is known, which is not 0."""
+        if not waiting:
+            return 0.0
+        ages = (upstream.appends.age(part, offset, now) for part, offset in waiting)
+        return max((age for age in ages if age is not None), default=None)
+
+    def _load(self) -> tuple[Arrivals, MirrorBooks]:
+        """Return the books as they were saved; a file that is no good begins anew."""
+        try:
+            state = json.loads(self._file.read_text(encoding="utf-8"))
+            arrivals, mirror = Arrivals(state["arrivals"]), MirrorBooks(state.get("mirror"))
+            self._content.restricted.update({int(k): int(v) for k, v in state.get("restricted", {}).items()})
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return Arrivals(), MirrorBooks()
+        return arrivals, mirror
 
     def _save(self) -> None:
-        self._saved_at = time.monotonic()
+        with self._content.lock:
+            restricted = {str(k): v for k, v in self._content.restricted.items()}
+        state = {"arrivals": self._arrivals.state(), "mirror": self._mirror_books.state(), "restricted": restricted}
         try:
             self._file.parent.mkdir(parents=True, exist_ok=True)
             partial = self._file.with_suffix(".new")
-            partial.write_text(json.dumps({"arrivals": self._arrivals.state()}), encoding="utf-8")
+            partial.write_text(json.dumps(state), encoding="utf-8")
             partial.replace(self._file)
+            self._unsaved = False
         except OSError as error:
-            _LOG.warning("totals cannot be kept in %s: %s", self._file, error)
+            if not self._unsaved:
+                _LOG.warning("totals cannot be kept in %s: %s", self._file, error)
+            self._unsaved = True
 
 
 def build(config: Config) -> AlertArrivalCollector:
     """Return the collector for the config."""
     clusters = [
-        Cluster(name, ClusterReader(cluster, client_id="zads-alert-arrival"), cluster.bootstrap[0])
+        Cluster(name, ClusterReader(cluster, client_id="zads-alert-arrival"), cluster.bootstrap, probe=kafka.prober(cluster))
         for name, cluster in config.kafka.items()
     ]
+    content = Content(config.stream.restricted_programs)
+    public = next(cluster for cluster in clusters if cluster.name == "public")
+    tail = Tail(config, content, public.appends.appended_at)
     file = config.exporters.state_dir / "alert-arrival.json"
-    return AlertArrivalCollector(config, clusters, Tail(config), MirrorOffsets(config), file)
+    return AlertArrivalCollector(config, clusters, content, tail, MirrorOffsets(config), file)

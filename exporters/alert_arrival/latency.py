@@ -16,11 +16,11 @@ class Latency:
         self._counts: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0] * (len(BUCKETS) + 1))
         self._sums: dict[tuple[str, str], float] = defaultdict(float)
 
-    def observe(self, stage: str, program: int, seconds: float) -> None:
-        """Count one delay."""
+    def observe(self, stage: str, program: int, seconds: float, alerts: int = 1) -> None:
+        """Count one delay, for as many alerts as share it."""
         key, seconds = (stage, str(program)), max(0.0, seconds)
-        self._counts[key][bisect_left(BUCKETS, seconds)] += 1
-        self._sums[key] += seconds
+        self._counts[key][bisect_left(BUCKETS, seconds)] += alerts
+        self._sums[key] += seconds * alerts
 
     def items(self) -> list[tuple[tuple[str, str], list[tuple[str, float]], float]]:
         """Return ((stage, program), cumulative buckets by upper edge, sum)."""

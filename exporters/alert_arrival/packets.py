@@ -1,8 +1,7 @@
-"""Decode what monitoring needs from an alert packet, skipping the cutouts and the history.
+"""Decode what monitoring needs from an alert packet; whatever comes in, nothing but BadPacketError goes out.
 
 A ZTF packet is an Avro object container file (Avro 1.11, "Object Container Files") with the schema
-inside; the schema is parsed once per distinct text. fastavro's resolution with a small reader schema
-skips everything else without building it.
+inside; the schema is looked at once per distinct text, and only the packet's beginning is read.
 """
 
 from __future__ import annotations
@@ -10,21 +9,39 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import re
 import zlib
 from dataclasses import dataclass
 from typing import Any
 
 import fastavro
 
-_MAGIC = b"Obj\x01"
+from exporters.alert_arrival.schemas import prefix
+
+REASONS = (
+    "empty",
+    "too_large",
+    "not_avro",
+    "truncated",
+    "corrupt",
+    "bad_schema",
+    "unknown_codec",
+    "no_candidate",
+    "bad_field",
+)
+MOST_BYTES = 5_000_000  # an alert has 70 kB, Rubin's largest a few MB
+MAGIC = b"Obj\x01"
 _SYNC_BYTES = 16
-_WANTED = {"schemavsn", "candid"}
-_WANTED_CANDIDATE = {"jd", "exptime", "programid"}
+_HEADER_ENTRIES_MOST = 100
 _SCHEMAS_MOST = 50
+_JD = (2_415_020.5, 2_488_069.5)  # 1900 to 2100
+_PROGRAMS = range(10)  # a topic's name has one digit for it
+_EXPOSURE_MOST = 86_400.0
+_VERSION = re.compile(r"[\w.+-]{1,20}", re.ASCII)
 
 
 class BadPacketError(Exception):
-    """A packet that cannot be read; `reason` is a short, stable word."""
+    """A packet that cannot be read; `reason` is one of REASONS."""
 
     def __init__(self, reason: str) -> None:
         self.reason = reason
@@ -48,114 +65,137 @@ class AlertPacket:
 
 
 class Decoder:
-    """Decode packets; keeps the parsed schemas."""
+    """Decode packets; keeps what it learned of their schemas, the bad ones too."""
 
     def __init__(self) -> None:
-        self._schemas: dict[bytes, tuple[Any, Any]] = {}
+        self._schemas: dict[bytes, Any] = {}
 
     def decode(self, packet: bytes | None) -> AlertPacket:
         """Return what is wanted of the packet's first record.
 
-        Raises BadPacketError with the reason: empty, not_avro, truncated, unknown_codec, bad_schema, no_candidate.
+        Raises BadPacketError, whose reason is one of REASONS.
         """
         if not packet:
             raise BadPacketError("empty")
-        if packet[:4] != _MAGIC:
+        if packet[:4] != MAGIC:
             raise BadPacketError("not_avro")
+        if len(packet) > MOST_BYTES:
+            raise BadPacketError("too_large")
         try:
             header, position = _header(packet)
-        except (IndexError, UnicodeDecodeError):
+        except IndexError:
             raise BadPacketError("truncated") from None
-        writer, reader = self._schema(header.get("avro.schema", b""))
-        block = self._block(packet, position, header.get("avro.codec", b"null"))
+        except ValueError:
+            raise BadPacketError("corrupt") from None
+        schema = self._schema(header.get(b"avro.schema", b""))
+        block = self._block(packet, position, header.get(b"avro.codec", b"null"))
         try:
-            record: Any = fastavro.schemaless_reader(io.BytesIO(block), writer, reader)
-        except (EOFError, IndexError, ValueError, StopIteration, KeyError, TypeError, OverflowError):
+            record: Any = fastavro.schemaless_reader(io.BytesIO(block), schema)
+        except EOFError:
             raise BadPacketError("truncated") from None
-        return self._take(record)
-
-    @staticmethod
-    def _take(record: Any) -> AlertPacket:
-        candidate = record.get("candidate") or {}
-        jd, program = candidate.get("jd"), candidate.get("programid")
-        if jd is None or program is None:
-            raise BadPacketError("no_candidate")
-        # exptime is null in some packets: ZTF's survey exposure is 30 s.
-        exposure = candidate.get("exptime")
-        return AlertPacket(
-            int(record.get("candid") or 0),
-            float(jd),
-            30.0 if exposure is None else float(exposure),
-            int(program),
-            str(record.get("schemavsn") or "unknown"),
-        )
+        except Exception:  # the library raises many kinds for bytes that do not fit the schema
+            raise BadPacketError("corrupt") from None
+        try:
+            return _packet(record)
+        except (ValueError, TypeError, OverflowError):
+            raise BadPacketError("bad_field") from None
 
     @staticmethod
     def _block(packet: bytes, position: int, codec: bytes) -> bytes:
+        """Return the first block's content; the marker after it has to be the header's."""
+        sync = packet[position - _SYNC_BYTES : position]
         try:
             count, position = _long(packet, position)
             size, position = _long(packet, position)
         except IndexError:
             raise BadPacketError("truncated") from None
-        block = packet[position : position + size]
-        if count < 1 or size < 0 or len(block) < size:
+        except ValueError:
+            raise BadPacketError("corrupt") from None
+        end = position + size
+        if count < 1 or size < 0:
+            raise BadPacketError("corrupt")
+        if end + _SYNC_BYTES > len(packet):
             raise BadPacketError("truncated")
+        if packet[end : end + _SYNC_BYTES] != sync:
+            raise BadPacketError("corrupt")
+        block = packet[position:end]
         if codec in {b"null", b""}:
             return block
-        if codec == b"deflate":
-            try:
-                return zlib.decompress(block, -15)
-            except zlib.error:
-                raise BadPacketError("truncated") from None
-        raise BadPacketError("unknown_codec")
+        if codec != b"deflate":
+            raise BadPacketError("unknown_codec")
+        try:
+            # Bounded: a few bytes may unpack to gigabytes.
+            return zlib.decompressobj(-15).decompress(block, MOST_BYTES)
+        except zlib.error:
+            raise BadPacketError("corrupt") from None
 
-    def _schema(self, text: bytes) -> tuple[Any, Any]:
+    def _schema(self, text: bytes) -> Any:
         key = hashlib.blake2b(text, digest_size=16).digest()
-        known = self._schemas.get(key)
-        if known is None:
-            try:
-                raw = json.loads(text)
-                known = (fastavro.parse_schema(raw), fastavro.parse_schema(_wanted(json.loads(text))))
-            except Exception:  # the library raises many kinds for what is no schema
-                raise BadPacketError("bad_schema") from None
+        if key not in self._schemas:
             if len(self._schemas) >= _SCHEMAS_MOST:
                 self._schemas.clear()
-            self._schemas[key] = known
+            try:
+                self._schemas[key] = prefix(json.loads(text))
+            except Exception:  # the library raises many kinds for what is no schema
+                self._schemas[key] = None
+        known = self._schemas[key]
+        if known is None:
+            raise BadPacketError("bad_schema")
         return known
 
 
-def _wanted(schema: dict[str, Any]) -> dict[str, Any]:
-    """Return the schema with only the fields that monitoring reads."""
-    fields = []
-    for entry in schema["fields"]:
-        if entry["name"] in _WANTED:
-            fields.append(entry)
-        elif entry["name"] == "candidate":
-            record = entry["type"]
-            inner = [f for f in record["fields"] if f["name"] in _WANTED_CANDIDATE]
-            fields.append({**entry, "type": {**record, "fields": inner}})
-    return {**schema, "fields": fields}
+def _packet(record: Any) -> AlertPacket:
+    """Take the fields out of a record.
+
+    Raises ValueError, TypeError or OverflowError for values that no alert can have: they would become labels or
+    poison sums. Raises BadPacketError when the alert has no candidate.
+    """
+    candidate = record.get("candidate")
+    if not isinstance(candidate, dict) or candidate.get("jd") is None or candidate.get("programid") is None:
+        raise BadPacketError("no_candidate")
+    jd, program = float(candidate["jd"]), int(candidate["programid"])
+    # exptime is missing in schemas before 3.0 and may be null: ZTF's survey exposure is 30 s.
+    exposure = 30.0 if candidate.get("exptime") is None else float(candidate["exptime"])
+    # Comparisons with a NaN are false.
+    if not (_JD[0] < jd < _JD[1] and program in _PROGRAMS and 0.0 <= exposure <= _EXPOSURE_MOST):
+        raise ValueError
+    version = str(record.get("schemavsn"))
+    return AlertPacket(
+        int(record.get("candid") or 0), jd, exposure, program, version if _VERSION.fullmatch(version) else "unknown"
+    )
 
 
-def _header(packet: bytes) -> tuple[dict[str, bytes], int]:
-    """Return the file's metadata and where its first block begins."""
-    position = 4
-    meta: dict[str, bytes] = {}
+def _header(packet: bytes) -> tuple[dict[bytes, bytes], int]:
+    """Return the file's metadata and where its first block begins.
+
+    Raises IndexError where it ends too early, ValueError where a length cannot be.
+    """
+    position = len(MAGIC)
+    meta: dict[bytes, bytes] = {}
     while True:
         count, position = _long(packet, position)
         if count == 0:
-            return meta, position + _SYNC_BYTES
+            position += _SYNC_BYTES
+            if position > len(packet):
+                raise IndexError
+            return meta, position
         if count < 0:
             count = -count
             _, position = _long(packet, position)
+        if count + len(meta) > _HEADER_ENTRIES_MOST:
+            raise ValueError
         for _ in range(count):
-            size, position = _long(packet, position)
-            key = packet[position : position + size].decode()
-            size, position = _long(packet, position + size)
-            if size < 0 or position + size > len(packet):
-                raise IndexError
-            meta[key] = packet[position : position + size]
-            position += size
+            key, position = _bytes(packet, position)
+            meta[key], position = _bytes(packet, position)
+
+
+def _bytes(data: bytes, position: int) -> tuple[bytes, int]:
+    size, position = _long(data, position)
+    if size < 0:
+        raise ValueError
+    if position + size > len(data):
+        raise IndexError
+    return data[position : position + size], position + size
 
 
 def _long(data: bytes, position: int) -> tuple[int, int]:
@@ -169,4 +209,4 @@ def _long(data: bytes, position: int) -> tuple[int, int]:
             return (result >> 1) ^ -(result & 1), position
         shift += 7
         if shift > 63:
-            raise IndexError
+            raise ValueError

@@ -1,54 +1,70 @@
-"""Read the newest packets at ZADS, decode a budgeted share of them, and keep the books of their delays."""
+"""Read the newest packets at ZADS, or as large a share of them as the budget of bytes allows, and decode them.
+
+Reading costs far more than decoding, so the budget is on what is read: what lies too far behind is skipped by
+offset, unread, and counted as not sampled. The collector says which partitions to follow, from where, and where
+they end, so that the only calls of kafka-python here are those that come back: `position()` and `topics()` wait
+without an end while a broker is away.
+"""
 
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
-from collections import Counter, OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from exporters.alert_arrival.latency import Latency
+from exporters.alert_arrival.content import Content, PartitionKey
 from exporters.alert_arrival.packets import AlertPacket, BadPacketError, Decoder
 from zads import kafka
 from zads.config import Config
-from zads.offset_history import OffsetHistory
 
 _LOG = logging.getLogger(__name__)
-_TOPICS_EVERY = 5.0
-_EXPOSURES_KEPT = 200
-_RECENT_SECONDS = 60.0
+_POLL_MS = 1000
+_POLL_RECORDS = 50
+_RETRY_SECONDS = 2.0
+_BURST_SECONDS = 2.0  # of the budget, that may be used at once
+_BEHIND_SECONDS = 10.0  # of the budget, that may wait unread
+
+
+@dataclass(frozen=True)
+class Follow:
+    """A partition to follow: its program by the topic's name, where to begin when it is new, where it ends now."""
+
+    program: int
+    begin: int
+    end: int
 
 
 class Tail:
-    """A thread that follows all alert topics of the public cluster from their ends."""
+    """A thread that follows partitions of the public cluster."""
 
-    def __init__(self, config: Config) -> None:
-        self._config = config
+    def __init__(
+        self,
+        config: Config,
+        content: Content,
+        appended_at: Callable[[tuple[str, int], int], float | None],
+        *,
+        connect: Callable[..., Any] = kafka.consumer,
+    ) -> None:
+        self._config, self._content, self._appended_at, self._connect_to = config, content, appended_at, connect
         self._decoder = Decoder()
-        self._lock = threading.Lock()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
-        self._tokens = 0.0
-        self._filled_at = time.monotonic()
-        self._known: set[Any] = set()
-        self._positions: dict[Any, int] = {}  # the next offset of each partition, kept over lost connections
-        self._topics_at = 0.0
-        self._first = True
-        self.latency = Latency()
-        self.errors: Counter[str] = Counter()
-        self.restricted: Counter[int] = Counter()
-        self.schemas: dict[str, float] = {}
-        self.exposures: Counter[int] = Counter()
-        self.last_alert: dict[int, float] = {}
-        self.decoded = self.read = 0
-        self.histories: dict[tuple[str, int], OffsetHistory] = {}  # of the public cluster's log ends; the collector fills it
-        self._per_exposure: OrderedDict[tuple[int, float], int] = OrderedDict()
-        self._recent: list[tuple[float, int, int]] = []
+        self._rate = float(config.exporters.decode_bytes_per_second)
+        self._tokens, self._filled_at = self._rate * _BURST_SECONDS, time.monotonic()
+        self._mean = float(config.stream.packet_bytes)
+        self._wanted: Mapping[PartitionKey, Follow] = {}
+        self._moved = False
+        self._assigned: dict[tuple[str, int], PartitionKey] = {}
+        self._positions: dict[PartitionKey, int] = {}  # the next offset of each, kept over lost connections
 
-    def start(self) -> None:
-        """Begin to follow."""
-        if self._thread is None:
+    def follow(self, wanted: Mapping[PartitionKey, Follow]) -> None:
+        """Follow these partitions from now on."""
+        self._wanted, self._moved = dict(wanted), True
+        if self._thread is None and wanted:
             self._thread = threading.Thread(target=self._run, name="tail", daemon=True)
             self._thread.start()
 
@@ -58,40 +74,24 @@ class Tail:
         if self._thread:
             self._thread.join(timeout=5)
 
-    def locked(self) -> threading.Lock:
-        """Return the lock that guards the books."""
-        return self._lock
-
-    def sampled_ratio(self) -> float | None:
-        """Return the decoded share of what was read in the last minute, None when nothing came."""
-        read = sum(row[1] for row in self._recent)
-        return sum(row[2] for row in self._recent) / read if read else None
-
-    def alerts_per_exposure(self) -> dict[int, int]:
-        """Return the alerts of the last exposure before the newest one, by program."""
-        found: dict[int, int] = {}
-        newest: set[int] = set()
-        for (program, _), count in reversed(self._per_exposure.items()):
-            if program not in newest:
-                newest.add(program)
-            else:
-                found.setdefault(program, count)
-        return found
-
     def _run(self) -> None:
         consumer: Any = None
         while not self._stop.is_set():
             try:
                 if consumer is None:
                     consumer = self._connect()
-                self._follow(consumer)
-                for records in consumer.poll(timeout_ms=1000, max_records=500).values():
-                    self._take(records)
+                self._assign(consumer)
+                self._skip(consumer)
+                if self._afford():
+                    for records in consumer.poll(timeout_ms=_POLL_MS, max_records=_POLL_RECORDS).values():
+                        self._take(records)
             except Exception as error:  # the loop's edge: whatever the library raises, the tail begins anew
                 _LOG.warning("following the public topics failed: %s: %s", type(error).__name__, error)
+                with self._content.lock:
+                    self._content.failures[f"Tail{type(error).__name__}"] += 1
                 self._shut(consumer)
                 consumer = None
-                self._stop.wait(2.0)
+                self._stop.wait(_RETRY_SECONDS)
         self._shut(consumer)
 
     @staticmethod
@@ -103,91 +103,99 @@ class Tail:
                 _LOG.debug("closing: %s", error)
 
     def _connect(self) -> Any:
-        self._known, self._topics_at = set(), 0.0
-        return kafka.consumer(
+        self._assigned = {}
+        return self._connect_to(
             self._config.kafka["public"],
             client_id="zads-alert-arrival",
             group_id=None,
             enable_auto_commit=False,
-            auto_offset_reset="latest",
+            # Reached only when an offset is no longer there: go on with what is.
+            auto_offset_reset="earliest",
+            # A damaged batch is counted packet by packet; checked here, it would stop the partition for ever.
+            check_crcs=False,
             metadata_max_age_ms=5000,
             bootstrap_timeout_ms=5000,
-            max_partition_fetch_bytes=2_000_000,
-            fetch_max_bytes=16_000_000,
+            # Few and not large: an answer a second is soon enough, and its bytes are memory.
+            fetch_min_bytes=500_000,
             fetch_max_wait_ms=1000,
+            max_partition_fetch_bytes=500_000,
+            fetch_max_bytes=2_000_000,
         )
 
-    def _follow(self, consumer: Any) -> None:
-        """Follow new topics from their beginning, and those that exist at the start from their ends."""
-        if time.monotonic() - self._topics_at < _TOPICS_EVERY:
+    def _assign(self, consumer: Any) -> None:
+        """Assign what is wanted; a partition that is known goes on where it was."""
+        wanted = self._wanted
+        if set(self._assigned.values()) == wanted.keys():
             return
-        self._topics_at = time.monotonic()
-        regex = self._config.stream.topic_regex
-        names = sorted((n for n in consumer.topics() if regex.fullmatch(n)), reverse=True)[:12]
-        parts = {kafka.partition(n, p) for n in names for p in consumer.partitions_for_topic(n) or ()}
-        if parts != self._known:
-            new = parts - self._known
-            consumer.assign(sorted(parts))
-            for part in sorted(parts):
-                if part in self._positions:
-                    consumer.seek(part, self._positions[part])
-                elif self._first:
-                    consumer.seek_to_end(part)
-                    self._positions[part] = consumer.position(part)
-                else:
-                    consumer.seek_to_beginning(part)
-            if new:
-                _LOG.info("following %d new partitions", len(new))
-            self._known = parts
-        self._first = False
+        consumer.assign([kafka.partition(name, number) for _, name, number in sorted(wanted)])
+        for key, follow in wanted.items():
+            consumer.seek(kafka.partition(key[1], key[2]), self._positions.setdefault(key, follow.begin))
+        self._positions = {key: offset for key, offset in self._positions.items() if key in wanted}
+        self._assigned = {(key[1], key[2]): key for key in wanted}
+        _LOG.info("following %d partitions", len(wanted))
+
+    def _skip(self, consumer: Any) -> None:
+        """Jump over what the budget cannot reach in time, everywhere by the same share."""
+        if not self._moved:
+            return
+        self._moved = False
+        behind = {key: follow.end - self._positions.get(key, follow.end) for key, follow in self._wanted.items()}
+        total = sum(count for count in behind.values() if count > 0)
+        most = self._rate * _BEHIND_SECONDS / self._mean
+        if total <= most:
+            return
+        skipped = 0
+        for key, count in behind.items():
+            jump = count - math.ceil(count * most / total)
+            if jump > 0:
+                self._positions[key] += jump
+                consumer.seek(kafka.partition(key[1], key[2]), self._positions[key])
+                skipped += jump
+        with self._content.lock:
+            self._content.sampled(time.time(), skipped, 0)
+
+    def _afford(self) -> bool:
+        """Tell whether there is budget to read on; where there is none, wait for it a little."""
+        now = time.monotonic()
+        self._tokens = min(self._rate * _BURST_SECONDS, self._tokens + (now - self._filled_at) * self._rate)
+        self._filled_at = now
+        if self._tokens < 0:
+            self._stop.wait(min(1.0, -self._tokens / self._rate))
+        return self._tokens >= 0
 
     def _take(self, records: list[Any]) -> None:
-        now = time.time()
-        with self._lock:
-            decoded = 0
-            for record in records:
-                self.read += 1
-                self._positions[kafka.partition(record.topic, record.partition)] = record.offset + 1
-                if self._afford(len(record.value or b"")):
-                    decoded += 1
-                    self._decode(record, now)
-            self._recent.append((now, len(records), decoded))
-            self._recent = [row for row in self._recent if now - row[0] < _RECENT_SECONDS]
+        taken = 0
+        for record in records:
+            size = len(record.value or b"")
+            self._tokens -= size
+            self._mean += (size - self._mean) * 0.01
+            key = self._assigned.get((record.topic, record.partition))
+            follow = self._wanted.get(key) if key else None
+            # What comes again from the beginning is a topic made anew: it is read when the collector has seen it.
+            if key is None or follow is None or record.offset < self._positions[key]:
+                continue
+            self._positions[key] = record.offset + 1
+            self._decode(record, key, follow.program)
+            taken += 1
+        with self._content.lock:
+            self._content.sampled(time.time(), taken, taken)
 
-    def _afford(self, size: int) -> bool:
-        """Take bytes from the budget; what does not fit is counted but not decoded."""
-        rate, now = self._config.exporters.decode_bytes_per_second, time.monotonic()
-        self._tokens = min(rate * 2.0, self._tokens + (now - self._filled_at) * rate)
-        self._filled_at = now
-        if self._tokens < size:
-            return False
-        self._tokens -= size
-        return True
-
-    def _decode(self, record: Any, now: float) -> None:
+    def _decode(self, record: Any, key: PartitionKey, program: int) -> None:
+        now, reason, packet = time.time(), "", None
         try:
             packet = self._decoder.decode(record.value)
         except BadPacketError as error:
-            self.errors[error.reason] += 1
-            return
-        self.decoded += 1
-        # When it was appended: from the history of log ends; what is newer than that arrived just now.
-        history = self.histories.get((record.topic, record.partition))
-        appended = history.appended_at(record.offset) if history else None
-        self._book(packet, record.timestamp / 1000.0, now if appended is None else min(appended, now))
+            reason = error.reason
+        with self._content.lock:
+            if packet is None:
+                self._content.errors[reason] += 1
+            else:
+                self._book(packet, record, key, program, now)
 
-    def _book(self, packet: AlertPacket, produced: float, appended: float) -> None:
-        program = packet.program
-        if program in self._config.stream.restricted_programs:
-            self.restricted[program] += 1
-        self.latency.observe("exposure", program, produced - packet.exposure_end)
-        self.latency.observe("mirror", program, appended - produced)
-        self.latency.observe("total", program, appended - packet.exposure_end)
-        self.schemas[packet.schema_version] = appended
-        self.last_alert[program] = max(self.last_alert.get(program, 0.0), produced)
-        key = (program, packet.jd)
-        if key not in self._per_exposure:
-            self.exposures[program] += 1
-            while len(self._per_exposure) > _EXPOSURES_KEPT:
-                self._per_exposure.popitem(last=False)
-        self._per_exposure[key] = self._per_exposure.get(key, 0) + 1
+    def _book(self, packet: AlertPacket, record: Any, key: PartitionKey, program: int, now: float) -> None:
+        # When it was appended: from the history of log ends; what is newer than that arrived just now. Between two looks
+        # alerts are taken to have come evenly, which may be before one was on record.
+        produced = record.timestamp / 1000.0
+        appended = self._appended_at((record.topic, record.partition), record.offset)
+        times = (produced, now if appended is None else min(max(appended, produced), now))
+        self._content.book(packet, key, record.offset, program, times)

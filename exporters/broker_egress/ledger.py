@@ -5,8 +5,9 @@ The kernel counts per connection; a community's total is the sum of what its con
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 from zads.config import Config
 
 INTERNAL, UNKNOWN = "internal", ""
+_REMEMBERED = 60.0  # seconds that a connection's figures are kept after it was last seen
 
 
 @dataclass(frozen=True)
@@ -50,11 +52,15 @@ class Owners:
 class Ledger:
     """Totals per owner; a connection's figures only ever add."""
 
-    def __init__(self, owners: Owners, state: Mapping[str, Any] | None = None) -> None:
-        self._owners = owners
+    def __init__(
+        self, owners: Owners, state: Mapping[str, Any] | None = None, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._owners, self._clock = owners, clock
         self._known: dict[str, tuple[int, int]] = {}
+        self._gone: dict[str, tuple[tuple[int, int], float]] = {}
         self.bytes: dict[str, int] = defaultdict(int)
         self.retransmits: dict[str, int] = defaultdict(int)
+        self.sessions: dict[str, int] = defaultdict(int)  # connections that were opened
         self.open: dict[str, list[Connection]] = defaultdict(list)
         # Before the first look nothing is known: what older connections had already sent is not ours to count.
         self._baseline = state is None
@@ -62,15 +68,18 @@ class Ledger:
             self._known = {key: (int(a), int(r)) for key, (a, r) in state["known"].items()}
             self.bytes.update({k: int(v) for k, v in state["bytes"].items()})
             self.retransmits.update({k: int(v) for k, v in state["retransmits"].items()})
+            self.sessions.update({k: int(v) for k, v in state["sessions"].items()})
 
     def look(self, connections: Iterable[Connection]) -> None:
         """Take one reading of all open connections."""
-        present: dict[str, tuple[int, int]] = {}
+        now, present = self._clock(), {}
         self.open = defaultdict(list)
         for connection in connections:
-            self._add(connection)
-            present[connection.key] = (connection.acked, connection.retransmits)
+            present[connection.key] = self._add(connection)
             self.open[self._owners.of(connection.peer)].append(connection)
+        # The event of a connection's end may come after a reading without it, and a reading after the event.
+        self._gone |= {key: (figures, now) for key, figures in self._known.items() if key not in present}
+        self._gone = {key: row for key, row in self._gone.items() if key not in present and now - row[1] < _REMEMBERED}
         self._known = present
         self._baseline = False
 
@@ -78,17 +87,27 @@ class Ledger:
         """Take the last figures of a connection that closed; it may never have been seen open."""
         if self._baseline:
             return
-        self._add(connection)
-        # Kept until the next look, so that a reading that was under way does not count it again.
-        self._known[connection.key] = (connection.acked, connection.retransmits)
+        figures = self._add(connection)
+        self._known.pop(connection.key, None)
+        self._gone[connection.key] = (figures, self._clock())
 
-    def _add(self, connection: Connection) -> None:
+    def _add(self, connection: Connection) -> tuple[int, int]:
+        """Add what is new of a connection and return the highest figures known of it."""
         owner = self._owners.of(connection.peer)
         now = (connection.acked, connection.retransmits)
-        acked, retransmits = self._known.get(connection.key, now if self._baseline else (0, 0))
-        self.bytes[owner] += max(0, connection.acked - acked)
-        self.retransmits[owner] += max(0, connection.retransmits - retransmits)
+        before = self._known.get(connection.key)
+        if before is None and connection.key in self._gone:
+            before = self._gone[connection.key][0]
+        if before is None:
+            before = now if self._baseline else (0, 0)
+            self.sessions[owner] += not self._baseline
+        figures = (max(now[0], before[0]), max(now[1], before[1]))
+        self.bytes[owner] += figures[0] - before[0]
+        self.retransmits[owner] += figures[1] - before[1]
+        return figures
 
     def state(self) -> dict[str, Any]:
         """Return what has to survive a restart."""
-        return {"known": self._known, "bytes": dict(self.bytes), "retransmits": dict(self.retransmits)}
+        known = self._known | {key: figures for key, (figures, _) in self._gone.items()}
+        totals = {"bytes": dict(self.bytes), "retransmits": dict(self.retransmits), "sessions": dict(self.sessions)}
+        return {"known": known, **totals}

@@ -6,32 +6,34 @@ after the commit is never smaller. Every broker, group and partition fails alone
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from prometheus_client.metrics_core import Metric
 
+from exporters.kafka_lag.ages import Ages
+from exporters.kafka_lag.backoff import Backoff
+from exporters.kafka_lag.cap import cut
 from exporters.kafka_lag.communities import AlertTopic, Communities
-from exporters.kafka_lag.lag import Edges, PartitionLag, group_lags
+from exporters.kafka_lag.families import cluster_families, community_families, lag_known
+from exporters.kafka_lag.lag import Edges, TopicPartition
+from exporters.kafka_lag.memory import EdgeMemory, GroupMemory, GroupsSeen
+from exporters.kafka_lag.options import options
+from exporters.kafka_lag.table import LagTable
+from exporters.kafka_lag.text import LagText
 from zads import kafka
 from zads.collector import Reading
-from zads.config import Config
-from zads.kafka import ClusterReader, Group, Metadata, TopicPartition
-from zads.metrics import counter, gauge
-from zads.offset_history import AGES_SECONDS, OffsetHistory
-from zads.snapshot import WideFamily
+from zads.config import Config, KafkaCluster
+from zads.kafka import ClusterReader, Metadata
+from zads.metrics import gauge
 
-_STATES = ("Stable", "Empty", "Dead", "PreparingRebalance", "CompletingRebalance", "Assigning", "Reconciling")
+_LOG = logging.getLogger(__name__)
 _STARTS_EVERY = 6
 _PROBE_SECONDS = 1.0
-_WIDE = (
-    "kafka_consumergroup_lag",
-    "kafka_consumergroup_current_offset",
-    "kafka_topic_partition_current_offset",
-    "kafka_topic_partition_oldest_offset",
-    "zads_log_offset",
-)
+# A wrong password or a missing right does not heal within seconds.
+_REFUSALS = ("Authentication", "Authorization", "Sasl", "Secret")
 
 
 class KafkaLagCollector:
@@ -44,115 +46,175 @@ class KafkaLagCollector:
         config: Config,
         reader: ClusterReader,
         *,
-        probe: Callable[[str, float], float] = kafka.api_versions,
+        probe: Callable[[str, float, KafkaCluster], float] = kafka.api_versions,
         clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._config, self._reader, self._probe, self._clock = config, reader, probe, clock
+        self._config, self.reader, self._probe, self._clock = config, reader, probe, clock
+        self._options = options(config)
         self._communities = Communities(config)
-        self._histories: dict[TopicPartition, OffsetHistory] = {}
+        self._ages = Ages(reader.list_offsets)
+        self._edges, self._groups = EdgeMemory(), GroupMemory()
+        self._table = LagTable(self._ages.since, each_partition_seconds=self._options.seconds_per_partition)
+        self._text = LagText()
+        self._backoff = Backoff(config.exporters.interval, monotonic)
         self._topic_ids: dict[str, str] = {}
-        self._starts: dict[TopicPartition, int] = {}
+        self._sizes: dict[str, int] = {}  # partitions by topic id, of all topics ever seen
+        self._looked_at: float | None = None
         self._round = 0
-        self._moved: dict[tuple[str, str], tuple[int, float]] = {}
-        self._wide = {name: WideFamily(name) for name in _WIDE}
+        self._replaced = 0
 
     def close(self) -> None:
         """Close the connections."""
-        self._reader.close()
+        self.reader.close()
+
+    def take(self, config: Config, reader: ClusterReader) -> None:
+        """Go on with another configuration: counters, histories and what communities committed are kept.
+
+        `reader` is the one to go on with; another than the former begins with the brokers that it finds.
+        """
+        if reader is not self.reader:
+            self.reader.close()
+            self.reader, self._replaced = reader, reader.replaced
+            self._ages.ask = reader.list_offsets
+        self._config, self._options = config, options(config)
+        self._communities.take(config)
+        self._table = LagTable(self._ages.since, each_partition_seconds=self._options.seconds_per_partition)
+        self._backoff.succeeded()
 
     def collect(self) -> Reading:
         """Look once."""
-        up, public_answers = self._cluster_up()
-        if not public_answers:
-            self._reader.close()
-            return Reading(always=[up, self._lag_known()], ok=False, errors={"ClusterDoesNotAnswer": 1})
+        up, silence = self._cluster_up()
+        always = [up, lag_known(self._config)]
+        if silence is not None:
+            self.reader.close()
+            words = f"no broker of {', '.join(self._config.kafka['public'].bootstrap)} answers: {silence}"
+            return Reading(always=always, ok=False, errors={"ClusterDoesNotAnswer": 1, silence: 1}, seen=words)
+        if self._backoff.left() > 0:
+            words = f"refused by Kafka: {self._backoff.reason}; next try in {self._backoff.left():.0f} s"
+            return Reading(always=always, ok=False, errors={self._backoff.reason: 0}, seen=words)
         try:
             reading = self._measure()
-        except (kafka.KafkaFailure, OSError, TimeoutError) as error:
-            reading = Reading(ok=False, errors={type(error).__name__: 1})
-        reading.always = [up, self._lag_known()]
+            self._backoff.succeeded()
+        except Exception as error:  # whatever fails, it stays true whether the clusters answer
+            reason = type(error).__name__.removesuffix("Error")
+            if any(word in reason for word in _REFUSALS):
+                self._backoff.failed(reason)
+            _LOG.debug("traceback", exc_info=True)
+            reading = Reading(ok=False, errors={reason: 1}, seen=f"{reason}: {error}")
+        reading.always = always
         return reading
 
-    def _cluster_up(self) -> tuple[Metric, bool]:
-        family, public = gauge("zads_cluster_up"), False
+    def _cluster_up(self) -> tuple[Metric, str | None]:
+        """Return whether each cluster answers, and why the public one does not, if it does not."""
+        family, silence = gauge("zads_cluster_up"), None
         for name, cluster in self._config.kafka.items():
-            answers = any(self._answers(address) for address in cluster.bootstrap)
-            family.add_metric([name], float(answers))
-            public = public or (name == "public" and answers)
-        return family, public
+            reason = self._no_answer(cluster)
+            family.add_metric([name], float(reason is None))
+            if name == "public":
+                silence = reason
+        return family, silence
 
-    def _answers(self, address: str) -> bool:
-        try:
-            self._probe(address, _PROBE_SECONDS)
-        except OSError:
-            return False
-        return True
-
-    def _lag_known(self) -> Metric:
-        family = gauge("zads_community_lag_known")
-        for community in self._config.communities:
-            family.add_metric([community.name], float(community.commits))
-        return family
+    def _no_answer(self, cluster: KafkaCluster) -> str | None:
+        """Return why no bootstrap broker answers, None when one does."""
+        reason = ""
+        for address in cluster.bootstrap:
+            try:
+                self._probe(address, _PROBE_SECONDS, cluster)
+            except (OSError, ValueError) as error:
+                reason = type(error).__name__
+            else:
+                return None
+        return reason
 
     def _measure(self) -> Reading:
-        reader = self._reader
-        first = reader.metadata()
+        reader, choice = self.reader, self._options
+        reader.brokers()
         groups = reader.groups()
-        committed = reader.committed(groups.values.values())
-        members = reader.members(groups.values.values())
-        # Metadata again after the commits: a topic made meanwhile has to be known by its id.
-        metadata = reader.metadata() if groups.values else first
-        parts = [(t.name, p) for t in metadata.topics.values() if not t.name.startswith("__") for p in t.leaders]
-        ends = reader.list_offsets(dict.fromkeys(parts, kafka.LATEST))
-        new = self._forget_gone(metadata)
-        errors: dict[str, int] = defaultdict(int)
-        if self._round % _STARTS_EVERY == 0 or new:
-            starts = reader.list_offsets(dict.fromkeys(parts, kafka.EARLIEST))
-            self._starts = {part: value[0] for part, value in starts.values.items()}
-            _merge(errors, starts.errors)
-        self._round += 1
+        shown = {name: group for name, group in groups.values.items() if name in choice.groups}
+        wanted = {n: g for n, g in groups.values.items() if n in shown or self._communities.owns(n)}
+        offsets = reader.offsets(wanted.values())
+        members = reader.describe(wanted.values())
+        # Metadata after the commits: a topic made meanwhile has to be known by its id.
+        metadata = reader.metadata()
+        alerts = self._alert_topics(metadata)
+        topics = {name: topic for name, topic in metadata.topics.items() if name in choice.topics or name in alerts}
+        leaders = {(name, n): leader for name, topic in topics.items() for n, leader in topic.leaders.items()}
         now = self._clock()
-        edges = Edges(self._starts, {part: value[0] for part, value in ends.values.items()})
-        self._remember(edges, now)
-        for answer in (groups, committed, members, ends):
-            _merge(errors, answer.errors)
-        lags = {group: group_lags(offsets, edges) for group, offsets in committed.values.items()}
-        topics = self._alert_topics(metadata)
-        families = [
-            *self._cluster(metadata),
-            *self._groups(groups.values, members.values, lags, committed.values, metadata, now),
-            *self._community(committed.values, members.values, topics, edges, now),
-        ]
-        wide, dropped = self._render(lags, edges, topics)
-        return Reading(families=families, wide=wide, errors=dict(errors), dropped=dropped)
+        ends = reader.list_offsets(dict.fromkeys(leaders, kafka.LATEST), read_committed=choice.read_committed)
+        new = self._topics_changed(metadata, leaders, now)
+        read = {part: value[0] for part, value in ends.values.items()}
+        self._edges.take_ends(read, leaders)
+        starts = reader.list_offsets(dict.fromkeys(self._starts_wanted(leaders, new), kafka.EARLIEST))
+        self._edges.take_starts({part: value[0] for part, value in starts.values.items()})
+        self._round += 1
+        aged = self._ages.update(read, now)
+        seen = self._groups.update(groups, offsets)
+        edges = self._edges.edges()
+        if self._ages.rebuilt:
+            self._ages.refine(self._unread(seen, edges), read, now)
+        rows = {name: by_topic for name, by_topic in seen.shown.items() if name in choice.groups}
+        more = int(choice.seconds_per_partition)
+        fits = cut(rows, topics, choice.max_series, per_partition=choice.per_partition, more=more)
+        rows = {name: by_topic for name, by_topic in rows.items() if name in fits.groups}
+        changed = self._table.update(rows, topics, edges, fits.whole, aged, now)
+        behind = self._communities.update(seen, alerts, edges, self._ages.age, now)
+        errors: dict[str, int] = defaultdict(int)
+        for found in (groups, offsets, members, ends, starts, self._ages):
+            for reason, number in found.errors.items():
+                errors[reason] += number
+        if reader.replaced > self._replaced:
+            errors["ClientReplaced"] += reader.replaced - self._replaced
+            self._replaced = reader.replaced
+        listed = {n: g for n, g in shown.items() if n in fits.groups or n not in seen.shown}
+        return Reading(
+            families=[
+                *cluster_families(metadata, topics),
+                *community_families(self._config, self._communities, behind, seen, groups.values, members.values, now),
+            ],
+            wide=[
+                *self._text.groups(listed, members.values, self._table.topics, now),
+                *self._text.topics({n: t for n, t in topics.items() if n in fits.topics}, edges, alerts),
+                *self._text.rows(self._table.topics, changed, now),
+            ],
+            errors=dict(errors),
+            dropped={"cap": fits.dropped} if fits.dropped else {},
+            seen=f"{len(metadata.brokers)} brokers, {len(topics)} topics, {len(shown)} consumer groups"
+            + (f"; {sum(errors.values())} parts could not be read: {', '.join(sorted(errors))}" if errors else ""),
+        )
 
-    def _forget_gone(self, metadata: Metadata) -> bool:
-        """Drop histories of topics that are gone or made anew; tell whether there are new topics."""
+    def _topics_changed(self, metadata: Metadata, leaders: Mapping[TopicPartition, int], now: float) -> set[TopicPartition]:
+        """Forget topics that are gone or made anew; return the partitions that the last collection did not see."""
+        looked, self._looked_at = self._looked_at, now
         ids = {topic.name: topic.topic_id for topic in metadata.topics.values()}
         changed = {name for name, known in self._topic_ids.items() if ids.get(name) != known}
-        for part in [p for p in self._histories if p[0] in changed]:
-            del self._histories[part]
-        new = any(name not in self._topic_ids or name in changed for name in ids)
+        self._edges.forget(changed)
+        self._ages.forget(changed)
+        new = {part for part in leaders if part[1] >= self._sizes.get(ids[part[0]], 0)}
+        if looked is not None and now - looked < 3 * self._config.exporters.interval + 1:
+            self._ages.begin(new, looked)
+        for topic in metadata.topics.values():
+            self._sizes[topic.topic_id] = max(self._sizes.get(topic.topic_id, 0), len(topic.leaders))
         self._topic_ids = ids
         return new
 
-    def _remember(self, edges: Edges, now: float) -> None:
-        """Add the log ends to the histories; those that are new are rebuilt from Kafka first."""
-        fresh = [part for part, end in edges.end.items() if part not in self._histories and end > 0]
-        for part in edges.end:
-            self._histories.setdefault(part, OffsetHistory())
-        if fresh:
-            points: dict[TopicPartition, list[tuple[float, int]]] = defaultdict(list)
-            for age in AGES_SECONDS:
-                moment = int((now - age) * 1000)
-                answer = self._reader.list_offsets(dict.fromkeys(fresh, moment))
-                for part, (offset, _) in answer.values.items():
-                    # The first message at or after that moment: just before it, the log ended there.
-                    points[part].append((now - age, edges.end[part] if offset < 0 else offset))
-            for part, found in points.items():
-                self._histories[part].rebuild(found)
-        for part, end in edges.end.items():
-            self._histories[part].add(now, end)
+    def _starts_wanted(self, leaders: Mapping[TopicPartition, int], new: set[TopicPartition]) -> Iterable[TopicPartition]:
+        """Return the partitions whose log start to read: all now and then, else where retention may take something."""
+        if self._round % _STARTS_EVERY == 0:
+            return leaders
+        return {p for p in (*new, *self._edges.without_start(), *self._communities.waiting) if p in leaders}
+
+    def _unread(self, seen: GroupsSeen, edges: Mapping[str, Edges]) -> dict[TopicPartition, set[int]]:
+        """Return the offsets of the oldest unread messages on partitions whose history was just rebuilt."""
+        rebuilt = set(self._ages.rebuilt)
+        # Who has committed nothing on a topic may be behind from its start.
+        unread = {part: {edges[part[0]].start.get(part[1], 0)} for part in rebuilt}
+        for by_topic in seen.kept.values():
+            for topic, offsets in by_topic.items():
+                for number, offset in offsets.items():
+                    if (topic, number) in rebuilt and offset < edges[topic].end[number]:
+                        unread[topic, number].add(max(offset, edges[topic].start.get(number, 0)))
+        return unread
 
     def _alert_topics(self, metadata: Metadata) -> dict[str, AlertTopic]:
         regex, found = self._config.stream.topic_regex, {}
@@ -163,132 +225,18 @@ class KafkaLagCollector:
                 found[topic.name] = AlertTopic(topic.name, topic.topic_id, match["night"], int(match["program"]), parts)
         return found
 
-    @staticmethod
-    def _cluster(metadata: Metadata) -> list[Metric]:
-        brokers, partitions = gauge("kafka_brokers"), gauge("kafka_topic_partitions")
-        brokers.add_metric([], len(metadata.brokers))
-        for topic in metadata.topics.values():
-            partitions.add_metric([topic.name], len(topic.leaders))
-        return [brokers, partitions]
-
-    def _groups(
-        self,
-        groups: Mapping[str, Group],
-        members: Mapping[str, int],
-        lags: Mapping[str, Mapping[TopicPartition, PartitionLag]],
-        committed: Mapping[str, Mapping[TopicPartition, int]],
-        metadata: Metadata,
-        now: float,
-    ) -> list[Metric]:
-        names = ("lag_seconds", "uncommitted_partitions", "lost_messages", "offset_beyond_end", "idle_seconds")
-        by_topic = {name: gauge(f"zads_consumergroup_{name}") for name in names}
-        total, count = gauge("kafka_consumergroup_lag_sum"), gauge("kafka_consumergroup_members")
-        state = gauge("zads_consumergroup_state")
-        for group in groups.values():
-            for known in dict.fromkeys((*_STATES, group.state)):
-                state.add_metric([group.name, known], float(group.state == known))
-            if group.name in members:
-                count.add_metric([group.name], members[group.name])
-        living: dict[tuple[str, str], tuple[int, float]] = {}
-        for group_name, parts in lags.items():
-            topics: dict[str, list[tuple[int, PartitionLag]]] = defaultdict(list)
-            for (topic, number), lag in parts.items():
-                topics[topic].append((number, lag))
-            for topic, rows in topics.items():
-                labels = [group_name, topic]
-                total.add_metric(labels, sum(lag.lag for _, lag in rows))
-                ages = [self._age(topic, number, lag, now) for number, lag in rows]
-                by_topic["lag_seconds"].add_metric(labels, max(ages))
-                by_topic["lost_messages"].add_metric(labels, sum(lag.lost for _, lag in rows))
-                by_topic["offset_beyond_end"].add_metric(labels, sum(lag.beyond_end for _, lag in rows))
-                partitions = metadata.topics[topic].leaders if topic in metadata.topics else {}
-                missing = sum((topic, number) not in committed[group_name] for number in partitions)
-                by_topic["uncommitted_partitions"].add_metric(labels, missing)
-                position = sum(lag.committed for _, lag in rows)
-                before = self._moved.get((group_name, topic))
-                moved_at = now if before is None or before[0] != position else before[1]
-                living[group_name, topic] = (position, moved_at)
-                by_topic["idle_seconds"].add_metric(labels, now - moved_at)
-        self._moved = living
-        return [total, count, state, *by_topic.values()]
-
-    def _age(self, topic: str, number: int, lag: PartitionLag, now: float) -> float:
-        if lag.lag == 0:
-            return 0.0
-        history = self._histories.get((topic, number))
-        return history.age(lag.committed + lag.lost, now) if history else 0.0
-
-    def _community(
-        self,
-        committed: Mapping[str, Mapping[TopicPartition, int]],
-        members: Mapping[str, int],
-        topics: Mapping[str, AlertTopic],
-        edges: Edges,
-        now: float,
-    ) -> list[Metric]:
-        alerts, seconds = gauge("zads_community_lag_alerts"), gauge("zads_community_lag_seconds")
-        for behind in self._communities.update(committed, topics, edges, self._histories, now):
-            labels = [behind.community, str(behind.program), behind.night]
-            alerts.add_metric(labels, behind.alerts)
-            seconds.add_metric(labels, behind.seconds)
-        delivered = counter("zads_community_delivered_alerts_total")
-        lost = counter("zads_community_lost_alerts_total")
-        idle, count = gauge("zads_community_idle_seconds"), gauge("zads_community_members")
-        idle_seconds = self._communities.idle_seconds(now)
-        for community in self._config.communities:
-            if not community.commits:
-                continue
-            for program in self._config.stream.public_programs:
-                labels = [community.name, str(program)]
-                delivered.add_metric(labels, self._communities.delivered[community.name, program])
-                lost.add_metric(labels, self._communities.lost[community.name, program])
-            idle.add_metric([community.name], idle_seconds.get(community.name, 0.0))
-            groups = self._communities.groups_of(community.name, members)
-            count.add_metric([community.name], sum(members[group] for group in groups))
-        return [alerts, seconds, delivered, lost, idle, count]
-
-    def _render(
-        self,
-        lags: Mapping[str, Mapping[TopicPartition, PartitionLag]],
-        edges: Edges,
-        topics: Mapping[str, AlertTopic],
-    ) -> tuple[bytes, dict[str, int]]:
-        """Render the wide families; over the cap the widest groups are left out, and counted."""
-        kept, dropped = dict(lags), 0
-        size = sum(len(parts) for parts in kept.values())
-        for group in sorted(kept, key=lambda name: len(kept[name]), reverse=True):
-            if 2 * size <= self._config.exporters.max_series:
-                break
-            parts = kept.pop(group)
-            size -= len(parts)
-            dropped += 2 * len(parts)
-        rows = [((g, t, p), lag) for g, parts in kept.items() for (t, p), lag in parts.items()]
-        log = []
-        for topic in topics.values():
-            for number in topic.partitions:
-                part = (topic.name, number)
-                labels = (topic.name, number, topic.night, topic.program)
-                log += [
-                    (("public", "start", *labels), edges.start.get(part)),
-                    (("public", "end", *labels), edges.end.get(part)),
-                ]
-        text = [
-            self._wide["kafka_consumergroup_lag"].render((key, lag.lag) for key, lag in rows),
-            self._wide["kafka_consumergroup_current_offset"].render((key, lag.committed) for key, lag in rows),
-            self._wide["kafka_topic_partition_current_offset"].render(edges.end.items()),
-            self._wide["kafka_topic_partition_oldest_offset"].render(
-                (part, start) for part, start in edges.start.items() if part in edges.end
-            ),
-            self._wide["zads_log_offset"].render((key, value) for key, value in log if value is not None),
-        ]
-        return b"".join(text), {"cap": dropped} if dropped else {}
-
-
-def _merge(into: dict[str, int], more: Mapping[str, int]) -> None:
-    for reason, number in more.items():
-        into[reason] += number
-
 
 def build(config: Config) -> KafkaLagCollector:
     """Return the collector for the config."""
-    return KafkaLagCollector(config, ClusterReader(config.kafka["public"], client_id="zads-kafka-lag"))
+    return KafkaLagCollector(config, _reader(config))
+
+
+def take(collector: KafkaLagCollector, before: Config, config: Config) -> KafkaLagCollector:
+    """Return the collector with a new configuration; the connections stay where their settings did."""
+    same = before.kafka["public"] == config.kafka["public"]
+    collector.take(config, collector.reader if same else _reader(config))
+    return collector
+
+
+def _reader(config: Config) -> ClusterReader:
+    return ClusterReader(config.kafka["public"], client_id="zads-kafka-lag")

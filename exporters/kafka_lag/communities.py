@@ -8,12 +8,17 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from exporters.kafka_lag.lag import Edges, TopicPartition
+from exporters.kafka_lag.lag import NO_EDGES, Edges, TopicPartition
+from exporters.kafka_lag.memory import ByTopic, GroupsSeen
+from exporters.kafka_lag.progress import Progress
 from zads.config import Config
-from zads.offset_history import OffsetHistory
+
+_MOST_NAMES = 100_000
+Age = Callable[[TopicPartition, int, float], float | None]
+Offsets = Mapping[TopicPartition, int]
 
 
 @dataclass(frozen=True)
@@ -29,138 +34,173 @@ class AlertTopic:
 
 @dataclass(frozen=True)
 class Behind:
-    """How far a community is behind on one topic."""
+    """How far a community is behind on one topic; the age is None while it cannot be known."""
 
     community: str
     program: int
     night: str
     alerts: int
-    seconds: float
+    seconds: float | None
 
 
 class Communities:
     """Keep what has to be remembered between collections: commits seen, deliveries and losses counted."""
 
     def __init__(self, config: Config) -> None:
-        self._communities = [c for c in config.communities if c.commits]
-        self._patterns = {c.name: [_full(p) for p in c.groups] for c in self._communities}
-        self._public = set(config.stream.public_programs)
-        self._seen: dict[tuple[str, str, TopicPartition], int] = {}  # (community, topic id, partition)
-        self._lost_seen: dict[tuple[str, str, TopicPartition], int] = {}
-        self._topics: dict[str, AlertTopic] = {}
-        self._behind_now: dict[tuple[str, str], int] = {}
+        self.take(config)
+        self._progress: dict[tuple[str, str, int], Progress] = {}  # community, topic id, partition
+        self._at_first_look: dict[str, dict[tuple[str, int], int]] = {}
+        self._newest_read: dict[str, str] = {}
+        self._unread: dict[tuple[str, str], int] = {}  # community, topic id
+        self._topics: dict[str, AlertTopic] = {}  # by id
+        self._missing: set[str] = set()
         self._moved_at: dict[str, float] = {}
-        self._first = True
-        self.delivered: dict[tuple[str, int], int] = defaultdict(int)
+        self.delivered: dict[tuple[str, int, str], int] = {}
+        self.committed: dict[tuple[str, int], int] = defaultdict(int)
         self.lost: dict[tuple[str, int], int] = defaultdict(int)
+        self.waiting: set[TopicPartition] = set()
 
-    def groups_of(self, name: str, groups: Mapping[str, object]) -> list[str]:
+    def take(self, config: Config) -> None:
+        """Go on with other communities; what is known of those that stay is kept."""
+        self._communities = [c.name for c in config.communities if c.commits]
+        self._patterns = {c.name: [re.compile(p) for p in c.groups] for c in config.communities if c.commits}
+        self._public = set(config.stream.public_programs)
+        self._owners: dict[str, tuple[str, ...]] = {}
+
+    def groups_of(self, name: str, groups: Iterable[str]) -> list[str]:
         """Return the groups that belong to the community."""
-        return [group for group in groups if any(p.fullmatch(group) for p in self._patterns.get(name, ()))]
+        return [group for group in groups if name in self._owned_by(group)]
+
+    def owns(self, group: str) -> bool:
+        """Tell whether the group belongs to a community that commits offsets."""
+        return bool(self._owned_by(group))
+
+    def _owned_by(self, group: str) -> tuple[str, ...]:
+        known = self._owners.get(group)
+        if known is None:
+            if len(self._owners) > _MOST_NAMES:
+                self._owners.clear()  # names of short-lived groups must not fill the memory
+            matching = (c for c, patterns in self._patterns.items() if any(p.fullmatch(group) for p in patterns))
+            known = self._owners[group] = tuple(matching)
+        return known
 
     def update(
-        self,
-        committed: Mapping[str, Mapping[TopicPartition, int]],
-        topics: Mapping[str, AlertTopic],
-        edges: Edges,
-        histories: Mapping[TopicPartition, OffsetHistory],
-        now: float,
+        self, seen: GroupsSeen, topics: Mapping[str, AlertTopic], edges: Mapping[str, Edges], age: Age, now: float
     ) -> list[Behind]:
-        """Take one collection's findings and return how far each community is behind on each topic."""
-        public = {name: topic for name, topic in topics.items() if topic.program in self._public}
-        tonight = {max((t.night for t in public.values()), default="")}
-        result = []
-        for community in self._communities:
-            offsets = _furthest(committed, self.groups_of(community.name, committed))
-            self._moved_at.setdefault(community.name, now)
-            for topic in public.values():
-                behind = self._topic(community.name, topic, offsets, edges, histories, now, topic.night in tonight)
-                if behind is not None:
-                    result.append(behind)
-        self._count_deleted(public)
-        self._topics = dict(public)
-        self._behind_now = {(b.community, f"{b.night}/{b.program}"): b.alerts for b in result}
-        self._first = False
+        """Take one collection's findings and return how far each community is behind on each topic.
+
+        A community of which nothing is known any more has no figure. `waiting` holds the partitions on which
+        somebody has something to read.
+        """
+        public = [topic for topic in topics.values() if topic.program in self._public]
+        self._forget_gone(public)
+        self.waiting = set()
+        result: list[Behind] = []
+        for name in self._communities:
+            mine = self.groups_of(name, seen.kept)
+            for topic in public:
+                self.delivered.setdefault((name, topic.program, topic.night), 0)
+            if not mine and (not seen.complete or self.groups_of(name, seen.unknown)):
+                continue  # nothing is known of it: not even that it committed nothing
+            offsets = _furthest([seen.kept[group] for group in mine], topics)
+            self._first_look(name, public, offsets, now)
+            business = self._business(name, public, offsets, edges)
+            for topic in public:
+                if topic in business:
+                    result.append(self._look(name, topic, offsets, edges.get(topic.name, NO_EDGES), age, now))
+                elif (name, topic.topic_id) in self._unread:
+                    # Skipped for good, by a reader that went on to a later night: still counted when it is deleted.
+                    self._look(name, topic, offsets, edges.get(topic.name, NO_EDGES), age, now)
         return result
 
     def idle_seconds(self, now: float) -> dict[str, float]:
         """Return how long ago each community last committed something new."""
         return {name: now - at for name, at in self._moved_at.items()}
 
-    def _topic(
-        self,
-        name: str,
-        topic: AlertTopic,
-        offsets: Mapping[TopicPartition, int],
-        edges: Edges,
-        histories: Mapping[TopicPartition, OffsetHistory],
-        now: float,
-        tonight: bool,
-    ) -> Behind | None:
-        parts = [(topic.name, number) for number in topic.partitions]
-        if not tonight and not any(part in offsets for part in parts):
-            return None  # an old topic that the community never read is none of its business
-        alerts, seconds = 0, 0.0
-        for part in parts:
-            if part not in edges.end:
-                continue
-            start, end = edges.start.get(part, 0), edges.end[part]
-            position = offsets.get(part)
-            self._count(name, topic, part, position, start)
-            unread = max(start if position is None else position, start)
-            if end > unread:
-                alerts += end - unread
-                history = histories.get(part)
-                seconds = max(seconds, history.age(unread, now) if history else 0.0)
-            if position is not None and self._moved(name, topic, part, position):
-                self._moved_at[name] = now
-        return Behind(name, topic.program, topic.night, alerts, seconds)
-
-    def _moved(self, name: str, topic: AlertTopic, part: TopicPartition, position: int) -> bool:
-        key = (name, topic.topic_id, part)
-        before = self._seen.get(key)
-        self._seen[key] = position
-        return before != position
-
-    def _count(self, name: str, topic: AlertTopic, part: TopicPartition, position: int | None, start: int) -> None:
-        """Add what was committed since the last collection, and what retention took before it was read."""
-        if position is None:
+    def _first_look(self, name: str, public: list[AlertTopic], offsets: Offsets, now: float) -> None:
+        """Note what had been committed before this exporter began to count."""
+        if name in self._at_first_look:
             return
-        key, total = (name, topic.topic_id, part), (name, topic.program)
-        before = self._seen.get(key)
-        if before is None:
-            # At the exporter's own start the past is not counted again; later, a first commit is all new.
-            before = position if self._first else min(start, position)
-        self.delivered[total] += max(0, position - before)
-        lost = max(0, start - position)
-        known = self._lost_seen.get(key, lost if self._first else 0)
-        # While the community does not move, its loss grows with the log's start.
-        self.lost[total] += max(0, lost - known)
-        self._lost_seen[key] = lost
+        ids = {topic.name: topic.topic_id for topic in public}
+        self._at_first_look[name] = {(ids[t], n): offset for (t, n), offset in offsets.items() if t in ids}
+        self._moved_at[name] = now
 
-    def _count_deleted(self, public: Mapping[str, AlertTopic]) -> None:
-        """Count what was unread in topics that are gone, and forget them."""
-        for name, topic in self._topics.items():
-            now = public.get(name)
-            if now is not None and now.topic_id == topic.topic_id:
+    def _business(
+        self, name: str, public: list[AlertTopic], offsets: Offsets, edges: Mapping[str, Edges]
+    ) -> list[AlertTopic]:
+        """Return the topics that count: what it committed on, and all since the newest night that it ever read.
+
+        Who never committed anything counts from the newest night that holds data: topics are new each night, so
+        a community that died has no commit on tonight's and must not look caught up, and an empty topic of
+        tomorrow says nothing.
+        """
+        read = {topic.name for topic in public if any((topic.name, n) in offsets for n in topic.partitions)}
+        newest = max((topic.night for topic in public if topic.name in read), default="")
+        since = self._newest_read[name] = max(newest, self._newest_read.get(name, ""))
+        if not since:
+            full = {t.night for t in public if any(end > 0 for end in edges.get(t.name, NO_EDGES).end.values())}
+            since = max(full or {t.night for t in public}, default="")
+        return [topic for topic in public if topic.name in read or topic.night >= since]
+
+    def _look(self, name: str, topic: AlertTopic, offsets: Offsets, edges: Edges, age: Age, now: float) -> Behind:
+        alerts, seconds, known = 0, 0.0, True
+        for number in topic.partitions:
+            part = (topic.name, number)
+            position, start, end = offsets.get(part), edges.start.get(number), edges.end.get(number)
+            self._advance(name, topic, number, position, start, now)
+            unread = max((at for at in (position, start) if at is not None), default=None)
+            if end is None or unread is None or end <= unread:
                 continue
-            for community in self._communities:
-                unread = self._behind_now.get((community.name, f"{topic.night}/{topic.program}"), 0)
-                self.lost[community.name, topic.program] += unread
-            for memory in (self._seen, self._lost_seen):
-                for key in [k for k in memory if k[1] == topic.topic_id]:
-                    del memory[key]
+            self.waiting.add(part)
+            alerts += end - unread
+            oldest = age(part, unread, now)
+            known = known and oldest is not None
+            seconds = max(seconds, oldest or 0.0)
+        self._unread[name, topic.topic_id] = alerts
+        return Behind(name, topic.program, topic.night, alerts, seconds if known else None)
+
+    def _advance(
+        self, name: str, topic: AlertTopic, number: int, position: int | None, start: int | None, now: float
+    ) -> None:
+        """Count what was committed since the last collection, and what was deleted unread."""
+        key = (name, topic.topic_id, number)
+        progress = self._progress.get(key)
+        if progress is None:
+            if start is None:
+                return  # counted from the next collection on, when it is known where the log starts
+            progress = self._progress[key] = Progress(self._at_first_look[name].get((topic.topic_id, number)), start)
+        delivered, lost, moved = progress.advance(position, start)
+        self.delivered[name, topic.program, topic.night] += delivered
+        self.committed[name, topic.program] += delivered
+        self.lost[name, topic.program] += lost
+        if moved:
+            self._moved_at[name] = now
+
+    def _forget_gone(self, public: list[AlertTopic]) -> None:
+        """Count what was unread in topics that are gone for two collections or were made anew, and forget them."""
+        living = {topic.topic_id: topic for topic in public}
+        names = {topic.name for topic in public}
+        absent = {identity for identity in self._topics if identity not in living}
+        gone = {i for i in absent if i in self._missing or self._topics[i].name in names}
+        self._missing = absent - gone
+        for identity in gone:
+            topic = self._topics.pop(identity)
+            for name in self._communities:
+                self.lost[name, topic.program] += self._unread.pop((name, identity), 0)
+        self._topics.update(living)
+        if gone:
+            self._progress = {key: value for key, value in self._progress.items() if key[1] not in gone}
+            for name, offsets in self._at_first_look.items():
+                self._at_first_look[name] = {key: value for key, value in offsets.items() if key[0] not in gone}
+            nights = {(topic.program, topic.night) for topic in self._topics.values()}
+            self.delivered = {key: count for key, count in self.delivered.items() if key[1:] in nights}
 
 
-def _full(pattern: str) -> re.Pattern[str]:
-    return re.compile(pattern)
-
-
-def _furthest(committed: Mapping[str, Mapping[TopicPartition, int]], groups: list[str]) -> dict[TopicPartition, int]:
-    """Return the furthest committed offset per partition over the groups."""
+def _furthest(committed: list[ByTopic], topics: Mapping[str, AlertTopic]) -> dict[TopicPartition, int]:
+    """Return the furthest committed offset per partition of the topics, over groups."""
     result: dict[TopicPartition, int] = {}
-    for group in groups:
-        for part, offset in committed[group].items():
-            if offset > result.get(part, -1):
-                result[part] = offset
+    for by_topic in committed:
+        for topic in by_topic.keys() & topics.keys():
+            for number, offset in by_topic[topic].items():
+                result[topic, number] = max(offset, result.get((topic, number), -1))
     return result

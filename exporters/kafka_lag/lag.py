@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 TopicPartition = tuple[str, int]
 
@@ -34,16 +34,15 @@ def partition_lag(committed: int, start: int, end: int) -> PartitionLag:
 
 @dataclass(frozen=True)
 class Edges:
-    """Log start and end offsets of every partition that could be read."""
+    """Log start and end offsets of a topic's partitions, of those that are known.
 
-    start: Mapping[TopicPartition, int]
-    end: Mapping[TopicPartition, int]
+    The ends of `stale` partitions could not be read for a while: sums count with them, so that nobody's lag
+    becomes smaller because a broker is away, but they are not shown as such.
+    """
+
+    start: Mapping[int, int] = field(default_factory=dict)
+    end: Mapping[int, int] = field(default_factory=dict)
+    stale: frozenset[int] = frozenset()
 
 
-def group_lags(committed: Mapping[TopicPartition, int], edges: Edges) -> dict[TopicPartition, PartitionLag]:
-    """Return the lag of one group on each partition that it committed and that can be read."""
-    return {
-        part: partition_lag(offset, edges.start.get(part, 0), edges.end[part])
-        for part, offset in committed.items()
-        if part in edges.end
-    }
+NO_EDGES = Edges()

@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from functools import partial
 
 from prometheus_client.metrics_core import Metric
 
-from exporters.services.probes import probe
-from exporters.services.processes import Finder, Restarts
+from exporters.services import certificates
+from exporters.services.askers import Askers
+from exporters.services.here import local_hosts
+from exporters.services.probes import TLS_SCHEMES, probe
+from exporters.services.processes import Finder
+from exporters.services.restarts import Restarts
 from zads import night
 from zads.collector import Reading
-from zads.config import Config, Service
+from zads.config import Config, Service, host_port
 from zads.metrics import counter, gauge
 
 _TIMEOUT = 2.0
+_DEADLINE = 3.0
+_CERTIFICATES_EVERY = 600.0
+_TLS_KAFKA = frozenset({"SSL", "SASL_SSL"})
+Key = tuple[str, str]
 
 
 class ServicesCollector:
@@ -30,39 +38,57 @@ class ServicesCollector:
         finder: Finder,
         restarts: Restarts,
         *,
-        ask: Callable[[str, float], float] = probe,
+        ask: Callable[[str, float], float] | None = None,
         clock: Callable[[], float] = time.time,
+        deadline: float = _DEADLINE,
     ) -> None:
         self._config, self._finder, self._restarts = config, finder, restarts
-        self._ask, self._clock = ask, clock
-        self._pool = ThreadPoolExecutor(8, thread_name_prefix="probe")
+        clusters = {address: cluster for cluster in config.kafka.values() for address in cluster.bootstrap}
+        self._ask = ask or partial(probe, clusters=clusters)
+        self._clock = clock
+        self._local = local_hosts(config.hosts)
+        self._tls = {
+            f"kafka://{address}" for address, cluster in clusters.items() if cluster.security_protocol in _TLS_KAFKA
+        }
+        self._askers: Askers[Key] = Askers(2 * len(config.services) + len(config.hosts), deadline)
+        self._expiry: dict[str, float] = {}
+        self._expiry_at = float("-inf")
         self._dawn: tuple[float, float | None] = (0.0, None)
 
     def close(self) -> None:
         """End the probes' threads."""
-        self._pool.shutdown(cancel_futures=True)
+        self._askers.close()
 
     def collect(self) -> Reading:
         """Probe all at once, so that one that hangs delays nothing but itself."""
-        targets = {("service", s.name): s.probe for s in self._config.services}
-        targets |= {("host", h.name): f"tcp://{h.probe}" for h in self._config.hosts}
-        futures = {key: self._pool.submit(self._seconds, address) for key, address in targets.items()}
-        answers = {key: future.result() for key, future in futures.items()}
+        questions: dict[Key, Callable[[], float]] = {
+            ("service", s.name): partial(self._ask, s.probe, _TIMEOUT) for s in self._config.services
+        }
+        questions |= {("host", h.name): partial(self._ask, f"tcp://{h.probe}", _TIMEOUT) for h in self._config.hosts}
+        questions |= self._certificates_due()
+        answers, errors = self._askers.ask(questions)
+        self._expiry |= {name: at for (kind, name), at in answers.items() if kind == "certificate" and at is not None}
         hosts = gauge("zads_host_answering")
         for host in self._config.hosts:
             hosts.add_metric([host.name], float(answers["host", host.name] is not None))
         families = self._services({name: value for (kind, name), value in answers.items() if kind == "service"})
-        return Reading(families=[*families, hosts, *self._night()])
+        return Reading(families=[*families, hosts, *self._night()], errors=dict(errors))
 
-    def _seconds(self, address: str) -> float | None:
-        try:
-            return self._ask(address, _TIMEOUT)
-        except OSError:
-            return None
+    def _certificates_due(self) -> dict[Key, Callable[[], float]]:
+        """Return the question for each TLS listener's certificate, every ten minutes."""
+        if time.monotonic() - self._expiry_at < _CERTIFICATES_EVERY:
+            return {}
+        self._expiry_at = time.monotonic()
+        due: dict[Key, Callable[[], float]] = {}
+        for service in self._config.services:
+            scheme, _, rest = service.probe.partition("://")
+            if scheme in TLS_SCHEMES or service.probe in self._tls:
+                due["certificate", service.name] = partial(certificates.expires, *host_port(rest), _TIMEOUT)
+        return due
 
     def _services(self, answers: dict[str, float | None]) -> list[Metric]:
         up, answering, seconds = (gauge(f"zads_service_{name}") for name in ("up", "answering", "probe_seconds"))
-        start = gauge("zads_service_start_time_seconds")
+        start, expiry = gauge("zads_service_start_time_seconds"), gauge("zads_service_certificate_expiry_timestamp_seconds")
         restarts, cpu = counter("zads_service_restarts_total"), counter("zads_service_cpu_seconds_total")
         memory, threads = gauge("zads_service_resident_memory_bytes"), gauge("zads_service_threads")
         files, limit = gauge("zads_service_open_files"), gauge("zads_service_max_open_files")
@@ -71,10 +97,11 @@ class ServicesCollector:
             answering.add_metric(labels, float(answer is not None))
             if answer is not None:
                 seconds.add_metric(labels, answer)
-            if not service.process:
+            if service.name in self._expiry:
+                expiry.add_metric(labels, self._expiry[service.name])
+            if not service.process and not service.unit:
                 continue  # a service elsewhere: only its protocol can be seen
             vitals = self._finder.find(service)
-            up.add_metric(labels, float(vitals is not None))
             if vitals is not None:
                 self._restarts.see(service.name, vitals.started)
                 start.add_metric(labels, vitals.started)
@@ -84,8 +111,11 @@ class ServicesCollector:
                 if vitals.open_files is not None and vitals.max_open_files is not None:
                     files.add_metric(labels, vitals.open_files)
                     limit.add_metric(labels, vitals.max_open_files)
-            restarts.add_metric(labels, self._restarts.count(service.name))
-        return [up, answering, seconds, start, restarts, cpu, memory, threads, files, limit]
+            # A process that is not here and never was may be another machine's: that is not "down".
+            if service.host in self._local or self._restarts.seen(service.name):
+                up.add_metric(labels, float(vitals is not None))
+                restarts.add_metric(labels, self._restarts.count(service.name))
+        return [up, answering, seconds, expiry, start, restarts, cpu, memory, threads, files, limit]
 
     @staticmethod
     def _labels(service: Service) -> list[str]:

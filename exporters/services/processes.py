@@ -1,8 +1,7 @@
-"""Find a service's process and count its restarts, over restarts of the exporter itself."""
+"""Find a service's process: in its systemd unit's control group, else by its command line."""
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -13,6 +12,8 @@ import psutil
 from zads.config import Service
 
 Processes = Callable[[], Iterable[psutil.Process]]
+_CONTROL_GROUPS = Path("/sys/fs/cgroup")
+_SLICES = ("system.slice", "system.slice/*", "systemd/system.slice", "systemd/system.slice/*")
 
 
 @dataclass(frozen=True)
@@ -28,10 +29,10 @@ class Vitals:
 
 
 class Finder:
-    """Find processes by command line; all processes are only looked through when the known one is gone."""
+    """Find processes; all processes are only looked through when the known one is gone."""
 
-    def __init__(self, processes: Processes = psutil.process_iter) -> None:
-        self._processes = processes
+    def __init__(self, processes: Processes = psutil.process_iter, *, control_groups: Path = _CONTROL_GROUPS) -> None:
+        self._processes, self._control_groups = processes, control_groups
         self._known: dict[str, psutil.Process] = {}
 
     def find(self, service: Service) -> Vitals | None:
@@ -50,16 +51,42 @@ class Finder:
             return None
 
     def _search(self, service: Service) -> psutil.Process | None:
-        pattern = re.compile(service.process)
-        found: list[psutil.Process] = []
-        for process in self._processes():
+        """Return the service's process: of its unit where there is one, else of all.
+
+        A wrapper script may carry the same command line, a unit may hold helpers: the oldest that fits is the service.
+        """
+        members = self._unit(service.unit) if service.unit else []
+        fitting = self._fitting(service.process, members) or self._fitting("", members)
+        if not fitting and service.process:
+            fitting = self._fitting(service.process, self._processes())
+        return min(fitting, key=lambda row: row[0], default=(0.0, None))[1]
+
+    @staticmethod
+    def _fitting(pattern: str, processes: Iterable[psutil.Process]) -> list[tuple[float, psutil.Process]]:
+        compiled, found = re.compile(pattern), []
+        for process in processes:
             try:
-                if process.status() != psutil.STATUS_ZOMBIE and pattern.search(" ".join(process.cmdline())):
-                    found.append(process)
+                if process.status() != psutil.STATUS_ZOMBIE and compiled.search(" ".join(process.cmdline())):
+                    found.append((process.create_time(), process))
             except (psutil.Error, OSError):
                 continue
-        # A wrapper script may carry the same command line: the oldest is the service.
-        return min(found, key=lambda p: p.pid, default=None)
+        return found
+
+    def _unit(self, unit: str) -> list[psutil.Process]:
+        """Return the processes of a systemd unit; its control group is gone when it does not run."""
+        found = []
+        for part in _SLICES:
+            for file in self._control_groups.glob(f"{part}/{unit}/cgroup.procs"):
+                try:
+                    pids = file.read_text(encoding="ascii").split()
+                except OSError:
+                    continue
+                for pid in pids:
+                    try:
+                        found.append(psutil.Process(int(pid)))
+                    except (psutil.Error, ValueError):
+                        continue  # it has ended meanwhile
+        return found
 
     @staticmethod
     def _vitals(process: psutil.Process) -> Vitals:
@@ -80,35 +107,3 @@ class Finder:
                 limit,
                 process.num_threads(),
             )
-
-
-class Restarts:
-    """Count restarts: a start time that is newer than the one known. Kept in a file."""
-
-    def __init__(self, file: Path) -> None:
-        self._file = file
-        self._counts: dict[str, int] = {}
-        self._started: dict[str, float] = {}
-        try:
-            state = json.loads(file.read_text(encoding="utf-8"))
-            self._counts, self._started = dict(state["counts"]), dict(state["started"])
-        except (OSError, ValueError, KeyError):
-            pass  # the first run, or a file that is no good: counting begins anew
-
-    def see(self, name: str, started: float) -> None:
-        """Note that the service runs since `started`."""
-        known = self._started.get(name)
-        # Start times come from the boot time and may wander by a few hundredths of a second.
-        if known is not None and abs(started - known) < 1.0:
-            return
-        if known is not None:
-            self._counts[name] = self._counts.get(name, 0) + 1
-        self._started[name] = started
-        self._file.parent.mkdir(parents=True, exist_ok=True)
-        partial = self._file.with_suffix(".new")
-        partial.write_text(json.dumps({"counts": self._counts, "started": self._started}), encoding="utf-8")
-        partial.replace(self._file)
-
-    def count(self, name: str) -> int:
-        """Return how many restarts were seen."""
-        return self._counts.get(name, 0)

@@ -1,0 +1,116 @@
+"""Keep the ledger up to date: a thread that reads the kernel every second, one that hears of connections' ends."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import Protocol
+
+from exporters.broker_egress.ledger import Connection, Ledger
+
+_LOG = logging.getLogger(__name__)
+_LOOK_EVERY = 1.0
+_WATCH_AGAIN = 5.0
+_BLIND_AFTER = 3.5  # seconds without a good look
+_ADVICE = (
+    "egress comes from committed offsets alone. To measure the wire, run broker-egress on Kafka's host, in its "
+    "network namespace, with netlink sockets allowed (systemd: RestrictAddressFamilies with AF_NETLINK)"
+)
+
+
+class WireSource(Protocol):
+    """What reads the kernel's figures."""
+
+    events_lost: int
+
+    def look(self) -> list[Connection]:
+        """Return all open connections to Kafka."""
+
+    def watch(self, closed: Callable[[Connection], None], stop: threading.Event) -> None:
+        """Report connections that end."""
+
+    def close(self) -> None:
+        """Let go of the kernel's socket."""
+
+
+class Watcher:
+    """Feed a ledger; `lock` guards the ledger and the errors."""
+
+    def __init__(self, wire: WireSource, ledger: Ledger, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._wire, self.ledger, self._monotonic = wire, ledger, monotonic
+        self.lock = threading.Lock()
+        self._stop = threading.Event()
+        self._threads: list[threading.Thread] = []
+        self._good_at = float("-inf")
+        self._failing = ""
+        self._errors: Counter[str] = Counter()
+        self._lost = 0
+
+    @property
+    def readable(self) -> bool:
+        """Whether the kernel could be read just now; a thread that hangs makes it false too."""
+        return not self._failing and self._monotonic() - self._good_at < _BLIND_AFTER
+
+    def start(self) -> None:
+        """Look once and go on in the background; later calls do nothing."""
+        if self._threads:
+            return
+        self.look()
+        for target, name in ((self._poll, "wire"), (self._watch, "wire-events")):
+            thread = threading.Thread(target=target, name=name, daemon=True)
+            thread.start()
+            self._threads.append(thread)
+
+    def close(self) -> None:
+        """End the threads."""
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(timeout=3)
+        self._wire.close()
+
+    def look(self) -> None:
+        """Read the kernel once; whatever fails is logged once, counted, and tried again."""
+        try:
+            connections = self._wire.look()
+        except Exception as error:  # the loop's edge: netlink libraries raise what they like
+            with self.lock:
+                self._errors[type(error).__name__] += 1
+            if self._failing != type(error).__name__:
+                _LOG.warning("connections cannot be read: %s; %s", error, _ADVICE)
+            self._failing = type(error).__name__
+            return
+        with self.lock:
+            self.ledger.look(connections)
+        if self._failing:
+            _LOG.info("connections can be read again")
+        self._failing, self._good_at = "", self._monotonic()
+
+    def taken_errors(self) -> Counter[str]:
+        """Return the errors since the last call."""
+        with self.lock:
+            errors, self._errors = self._errors, Counter()
+        lost = self._wire.events_lost
+        if lost > self._lost:
+            errors["EventsLost"], self._lost = lost - self._lost, lost
+        return errors
+
+    def _poll(self) -> None:
+        while not self._stop.wait(_LOOK_EVERY):
+            self.look()
+
+    def _watch(self) -> None:
+        while not self._stop.is_set():
+            try:
+                self._wire.watch(self._on_closed, self._stop)
+            except Exception as error:  # the loop's edge, as above
+                with self.lock:
+                    self._errors["EventsUnreadable"] += 1
+                _LOG.warning("events of closed connections cannot be read: %s; short connections may be missed", error)
+            self._stop.wait(_WATCH_AGAIN)
+
+    def _on_closed(self, connection: Connection) -> None:
+        with self.lock:
+            self.ledger.closed(connection)

@@ -1,0 +1,62 @@
+"""What to show: filters by name, per-partition series or not, a cap on the number of series.
+
+Filters choose what is shown; the groups and topics of communities are always read, so that a filter cannot
+make a community look caught up.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from zads.config import Config
+
+
+class NameFilter:
+    """Names that match one of the included patterns and none of the excluded, as a whole."""
+
+    def __init__(self, include: Sequence[str], exclude: Sequence[str]) -> None:
+        # A group's name may hold a newline, and ".*" has to match it.
+        self._include = [re.compile(pattern, re.DOTALL) for pattern in include]
+        self._exclude = [re.compile(pattern, re.DOTALL) for pattern in exclude]
+        self._known: dict[str, bool] = {}
+
+    def __contains__(self, name: str) -> bool:
+        known = self._known.get(name)
+        if known is None:
+            if len(self._known) > 100_000:
+                self._known.clear()  # short-lived names must not fill the memory
+            included = any(pattern.fullmatch(name) for pattern in self._include)
+            known = included and not any(pattern.fullmatch(name) for pattern in self._exclude)
+            self._known[name] = known
+        return known
+
+
+@dataclass(frozen=True)
+class Options:
+    """The options of kafka-lag, from [exporters.kafka_lag]."""
+
+    topics: NameFilter
+    groups: NameFilter
+    per_partition: bool
+    seconds_per_partition: bool
+    read_committed: bool
+    max_series: int
+
+
+def options(config: Config) -> Options:
+    """Return the options; what zads.toml does not say has the default of this table."""
+    table = getattr(config.exporters, "kafka_lag", None)
+
+    def take(name: str, default: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(getattr(table, name, default))
+
+    return Options(
+        topics=NameFilter(take("topics", (".*",)), take("topics_exclude", ("__.*",))),
+        groups=NameFilter(take("groups", (".*",)), take("groups_exclude", ())),
+        per_partition=bool(getattr(table, "per_partition", True)),
+        seconds_per_partition=bool(getattr(table, "seconds_per_partition", False)),
+        read_committed=bool(getattr(table, "read_committed", False)),
+        max_series=config.exporters.max_series,
+    )

@@ -1,0 +1,193 @@
+"""The lag of every group on every topic, measured anew only where something changed.
+
+A night's topic is busy, the others are quiet: of a topic whose ends and commits are what they were, the rows
+and their text stay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from math import isnan
+
+from exporters.kafka_lag.lag import Edges, TopicPartition
+from exporters.kafka_lag.memory import ByTopic
+from zads.kafka import Topic, TopicOffsets
+from zads.snapshot import Part, WideFamily
+
+Since = Callable[[TopicPartition, int], float | None]
+_UNKNOWN = float("nan")
+
+
+class Row:
+    """One group on one topic.
+
+    `measured` is on how many partitions its lag is known, and be it from a while ago; on `unknown` ones it could not
+    be read just now. `oldest` is when the oldest unread message came: None caught up, nan not known.
+    """
+
+    __slots__ = (
+        "behind",
+        "beyond",
+        "biggest",
+        "committed",
+        "lag",
+        "lost",
+        "measured",
+        "missing",
+        "moved_at",
+        "offsets",
+        "oldest",
+        "rewinds",
+        "unknown",
+        "used",
+    )
+
+    def __init__(self, offsets: TopicOffsets, moved_at: float) -> None:
+        self.offsets, self.moved_at, self.rewinds = offsets, moved_at, 0
+        self.lag = self.biggest = self.committed = self.lost = self.beyond = self.missing = self.unknown = self.measured = 0
+        self.used = 0.0
+        self.oldest: float | None = None
+        self.behind: list[tuple[int, float]] = []
+
+    def seconds(self, now: float) -> float | None:
+        """Return the age of the oldest unread message, 0 when there is none, None when it is not known."""
+        if self.oldest is None:
+            return 0.0
+        return None if isnan(self.oldest) else max(0.0, now - self.oldest)
+
+    def commit(self, offsets: TopicOffsets, now: float) -> None:
+        """Take new offsets; note whether they moved, and how often one went back."""
+        before, after = dict(self.offsets.items()), dict(offsets.items())
+        if before != after:
+            self.moved_at = now
+            self.rewinds += sum(offset < before.get(number, 0) for number, offset in after.items())
+        self.offsets = offsets
+
+
+@dataclass
+class TopicRows:
+    """A topic's rows by group, and the text that was made of them."""
+
+    topic_id: str
+    edges: Edges = field(default_factory=Edges)
+    partitions: int = 0
+    rows: dict[str, Row] = field(default_factory=dict)
+    whole: frozenset[str] = frozenset()  # groups that have a series per partition
+    lag: Part | None = None
+    offset: Part | None = None
+    sums: list[Part] = field(default_factory=list)
+
+
+class LagTable:
+    """All rows; `since` says when the message at an offset of a partition came, None when that is not known."""
+
+    def __init__(self, since: Since, *, each_partition_seconds: bool = False) -> None:
+        self._since, self._each = since, each_partition_seconds
+        self._lag = WideFamily("kafka_consumergroup_lag")
+        self._offset = WideFamily("kafka_consumergroup_current_offset")
+        self.topics: dict[str, TopicRows] = {}
+
+    def update(
+        self,
+        groups: Mapping[str, ByTopic],
+        topics: Mapping[str, Topic],
+        edges: Mapping[str, Edges],
+        whole: frozenset[str],
+        aged: Iterable[str],
+        now: float,
+    ) -> list[TopicRows]:
+        """Take one collection's findings; return the topics that were measured anew.
+
+        `whole` are the groups that get a series per partition; `aged` are topics whose messages' ages became known.
+        """
+        found: dict[str, dict[str, TopicOffsets]] = {name: {} for name in topics}
+        for group, by_topic in groups.items():
+            for on, offsets in by_topic.items():
+                if on in found:
+                    found[on][group] = offsets
+        self.topics = {name: rows for name, rows in self.topics.items() if name in topics}
+        again, changed = set(aged), []
+        for name, topic in topics.items():
+            table = self.topics.get(name)
+            if table is None or table.topic_id != topic.topic_id:
+                table = self.topics[name] = TopicRows(topic.topic_id)
+                again.add(name)
+            mine, here = found[name], edges.get(name, table.edges)
+            if (
+                name in again
+                or table.edges is not here
+                or table.partitions != len(topic.leaders)
+                or table.rows.keys() != mine.keys()
+                or any(table.rows[group].offsets is not offsets for group, offsets in mine.items())
+                or table.whole != whole & mine.keys()
+            ):
+                table.edges, table.partitions, table.whole = here, len(topic.leaders), whole & mine.keys()
+                self._measure(name, topic, table, mine, now)
+                changed.append(table)
+        return changed
+
+    def _measure(self, name: str, topic: Topic, table: TopicRows, found: Mapping[str, TopicOffsets], now: float) -> None:
+        rows: dict[str, Row] = {}
+        lags: list[str] = []
+        offsets: list[str] = []
+        for group, committed in found.items():
+            row = table.rows.get(group)
+            if row is None:
+                row = Row(committed, now)
+            elif row.offsets is not committed:
+                row.commit(committed, now)
+            rows[group] = row
+            known = self._row(name, topic, row, table.edges)
+            if group in table.whole:
+                before = self._lag.prefix(group, name)
+                lags += [f'{before}{number}"}} {lag}\n' for number, _, lag in known]
+                before = self._offset.prefix(group, name)
+                offsets += [f'{before}{number}"}} {offset}\n' for number, offset in committed.items()]
+        table.rows = rows
+        table.lag, table.offset = Part("".join(lags).encode()), Part("".join(offsets).encode())
+
+    def _row(self, name: str, topic: Topic, row: Row, edges: Edges) -> list[tuple[int, int, int]]:
+        """Measure one row; return (partition, committed, lag) of the partitions whose end was just read.
+
+        See lag.partition_lag for the arithmetic.
+        """
+        starts, ends, stale = edges.start, edges.end, edges.stale
+        known: list[tuple[int, int, int]] = []
+        total = biggest = committed_sum = lost = beyond = commits = measured = 0
+        used, unsure = 0.0, False
+        oldest: float | None = None
+        row.behind = []
+        for number, committed in row.offsets.items():
+            commits += number in topic.leaders
+            committed_sum += committed
+            end = ends.get(number)
+            if end is None:
+                continue
+            start = starts.get(number, 0)
+            unread = committed if committed > start else start
+            lag = end - unread
+            if lag > 0:
+                total += lag
+                biggest = max(biggest, lag)
+                used = max(used, lag / (end - start))
+                since = self._since((name, number), unread)
+                if since is None:
+                    unsure = True
+                elif oldest is None or since < oldest:
+                    oldest = since
+                if self._each and since is not None:
+                    row.behind.append((number, since))
+            else:
+                lag = 0
+                beyond += committed > end
+            lost += max(0, min(start, end) - committed)
+            measured += 1
+            if number not in stale:
+                known.append((number, committed, lag))
+        row.lag, row.biggest, row.committed, row.lost, row.beyond = total, biggest, committed_sum, lost, beyond
+        row.missing, row.used, row.oldest = len(topic.leaders) - commits, used, oldest
+        row.measured, row.unknown = measured, commits - len(known)
+        if unsure:
+            row.oldest = _UNKNOWN
+        return known

@@ -1,0 +1,176 @@
+"""A real MirrorMaker that is killed and that loses: duplicates and gaps, told apart and to the alert."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
+from prometheus_client.parser import text_string_to_metric_families
+
+from exporters.alert_arrival.collector import build
+from tests.integration.conftest import Node, free_pair, java
+from zads import kafka
+from zads.collector import CollectorLoop
+from zads.config import Config, KafkaCluster, parse
+from zads.stack import kafka_files, programs
+from zads.stack.paths import cache
+
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(400)]
+NAME = "ztf_20260601_programid1"
+# What the mirror's agent has to export for the time when IPAC's offsets cannot be read.
+AGENT = """
+lowercaseOutputName: true
+includeObjectNames: ["kafka.consumer:type=consumer-fetch-manager-metrics,*"]
+rules:
+  - pattern: 'kafka.consumer<type=consumer-fetch-manager-metrics, client-id=(.+), topic=(.+), partition=([0-9]+)><>records-lag'
+    name: kafka_consumer_fetch_manager_metrics_records_lag
+    labels: {client_id: $1, topic: $2, partition: $3}
+    type: GAUGE
+  - pattern: 'kafka.consumer<type=consumer-fetch-manager-metrics, client-id=([^,]+)><>fetch-rate'
+    name: kafka_consumer_fetch_manager_metrics_fetch_rate
+    labels: {client_id: $1}
+    type: GAUGE
+"""
+
+
+class World:
+    """Two clusters, a MirrorMaker between them that can be killed, and the exporter."""
+
+    def __init__(self, upstream: KafkaCluster, public: Node, folder: Path) -> None:
+        self.upstream, self.folder = upstream, folder
+        self.config: Config = parse(
+            f"""
+            [kafka.upstream]
+            bootstrap = ["{upstream.bootstrap[0]}"]
+            [kafka.public]
+            bootstrap = ["{public.address}"]
+            [mirror]
+            jmx = "127.0.0.1:{free_pair()}"
+            [exporters]
+            state_dir = "{folder}"
+            """
+        )
+        self.loop = CollectorLoop(build(self.config), 5.0)
+        self._file, self._process = folder / "mirror.properties", None
+        self._file.write_text(kafka_files.mirrormaker(self.config), encoding="utf-8")
+        (folder / "agent.yml").write_text(AGENT, encoding="utf-8")
+        kafka.create_topics(upstream, {NAME: 2}, client_id="test")
+        self.sent = [0, 0]
+
+    def start_mirror(self) -> None:
+        with (self.folder / "mirror.log").open("a") as log:
+            agent = (
+                f"-javaagent:{programs.agent(programs.jars(cache()))}={self.config.mirror.jmx}:{self.folder / 'agent.yml'}"
+            )
+            command = java("org.apache.kafka.connect.mirror.MirrorMaker", str(self._file))
+            self._process = subprocess.Popen([command[0], agent, *command[1:]], stdout=log, stderr=subprocess.STDOUT)
+
+    def kill_mirror(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait(10)
+            self._process = None
+
+    def blind(self) -> None:
+        """From now on IPAC lets the exporter read nothing."""
+        self.loop._collector.close()
+        clusters = {**self.config.kafka, "upstream": KafkaCluster(bootstrap=("127.0.0.1:1",))}
+        self.loop = CollectorLoop(build(self.config.model_copy(update={"kafka": clusters})), 5.0)
+
+    def send(self, partition: int, count: int) -> None:
+        producer = KafkaProducer(bootstrap_servers=self.upstream.bootstrap[0], acks=1)
+        for _ in range(count):
+            producer.send(NAME, b"x" * 1000, partition=partition)
+        producer.flush(20)
+        producer.close()
+        self.sent[partition] += count
+
+    def trim(self, partition: int, before: int) -> None:
+        client = KafkaAdminClient(bootstrap_servers=self.upstream.bootstrap[0])
+        client.delete_records({TopicPartition(NAME, partition): before})
+        client.close()
+
+    def look(self) -> dict[str, float]:
+        """Collect once and return what is said of the mirror."""
+        found = {}
+        for family in text_string_to_metric_families(self.loop.once().body.decode()):
+            for sample in family.samples:
+                if sample.name.startswith(("zads_mirror_", "zads_night_")):
+                    found[sample.name + sample.labels.get("cluster", "")] = sample.value
+        return found
+
+    def until(self, wanted: dict[str, float], seconds: float = 90.0) -> dict[str, float]:
+        deadline = time.monotonic() + seconds
+        while not wanted.items() <= (found := self.look()).items():
+            log = (self.folder / "mirror.log").read_text()[-1500:]
+            assert time.monotonic() < deadline, f"{found} is not {wanted}\n{log}"
+            time.sleep(1.0)
+        return found
+
+
+@pytest.fixture
+def world(cluster: KafkaCluster, tmp_path: Path) -> Iterator[World]:
+    public = Node(tmp_path / "public")
+    try:
+        public.start()
+        world = World(cluster, public, tmp_path)
+        try:
+            yield world
+        finally:
+            world.kill_mirror()
+            world.loop._collector.close()
+    finally:
+        public.stop()
+
+
+def test_duplicates_and_gaps_of_a_real_mirrormaker(world: World) -> None:
+    """Killed between passing on and noting it: duplicates. Late while IPAC deletes: a gap. Each to the alert, never netted."""
+    assert "zads_mirror_behind_alerts" not in world.look()  # it has not run yet: nothing is known, not everything behind
+    world.start_mirror()
+    world.send(0, 100)
+    world.send(1, 100)
+    level = {"zads_mirror_behind_alerts": 0.0, "zads_mirror_behind_seconds": 0.0}
+    found = world.until(level | {"zads_night_alertspublic": 200.0, "zads_night_alertsupstream": 200.0})
+    assert (found["zads_mirror_surplus_alerts"], found["zads_night_missing_alerts"]) == (0, 0)
+
+    surplus = 0.0
+    for _ in range(4):
+        # Killed as soon as they are there, before the offsets are written (every 5 s): they come again.
+        before = world.look()["zads_night_alertspublic"]
+        world.send(0, 40)
+        world.until({"zads_night_alertspublic": before + 40})
+        world.kill_mirror()
+        behind = world.look()["zads_mirror_behind_alerts"]
+        world.start_mirror()
+        world.until(level)
+        surplus += behind
+        if surplus:
+            break
+    assert surplus > 0
+    found = world.until(level | {"zads_mirror_surplus_alerts": surplus})
+    assert found["zads_night_missing_alerts"] == 0
+    assert found["zads_night_alertspublic"] == sum(world.sent) + surplus
+
+    world.kill_mirror()
+    world.send(1, 70)
+    found = world.until({"zads_mirror_behind_alerts": 70.0})
+    assert 0 < found["zads_mirror_behind_seconds"] < 30
+    world.trim(1, 150)
+    for _ in range(6):  # log starts are read now and then
+        found = world.look()
+    assert found["zads_mirror_behind_alerts"] == 20
+    assert found["zads_night_missing_alerts"] == 50
+    world.start_mirror()
+    found = world.until(level)
+    found = world.until(level | {"zads_night_missing_alerts": 50.0})
+    assert found["zads_mirror_surplus_alerts"] == surplus
+
+    world.blind()
+    found = world.until({"zads_mirror_behind_alerts": 0.0, "zads_mirror_behind_source": 1.0})
+    assert "zads_mirror_behind_seconds" not in found
+    world.kill_mirror()
+    assert not [name for name in world.look() if name.startswith("zads_mirror_")]

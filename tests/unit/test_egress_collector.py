@@ -1,0 +1,200 @@
+"""The collector of egress: when one of its two measurements fails, the other goes on; totals never jump."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from pyroute2.netlink.exceptions import NetlinkError
+
+from exporters.broker_egress.collector import BrokerEgressCollector
+from exporters.broker_egress.ledger import Connection
+from exporters.broker_egress.offsets import OffsetEgress
+from exporters.broker_egress.wire import NotKafkaHostError, Wire
+from tests.unit.test_egress_offsets import FakeKafka
+from zads.collector import Reading
+from zads.config import load
+
+CONFIG = load(Path(__file__).resolve().parents[2] / "zads.toml")
+
+
+class FakeWire:
+    """Plays the kernel: the figures to give, or the error to raise."""
+
+    def __init__(self) -> None:
+        self.acked, self.key, self.error = 0, "a", None
+        self.events_lost = 0
+        self.watch_errors = 0
+
+    def look(self) -> list[Connection]:
+        if self.error is not None:
+            raise self.error
+        return [Connection(self.key, "127.0.1.1", self.acked, 0, 0.1, 0)]
+
+    def watch(self, closed, stop: threading.Event) -> None:
+        if self.watch_errors:
+            self.watch_errors -= 1
+            raise NetlinkError(1, "no")
+        stop.wait()
+
+    def close(self) -> None: ...
+
+
+class World:
+    def __init__(self, folder: Path) -> None:
+        self.wire, self.kafka, self.file = FakeWire(), FakeKafka(), folder / "egress.json"
+        self.boot = folder / "boot_id"
+        self.boot.write_text("boot-1\n")
+        self.restart()
+
+    def restart(self) -> None:
+        """Make a collector as after a kill: nothing was closed."""
+        offsets = OffsetEgress(CONFIG, self.kafka)  # type: ignore[arg-type]
+        self.collector = BrokerEgressCollector(CONFIG, self.wire, offsets, self.file, boot_id=self.boot)
+
+    def collect(self) -> Reading:
+        reading = self.collector.collect()
+        self.collector._watcher.look()
+        return reading
+
+
+@pytest.fixture
+def world(tmp_path: Path):
+    world = World(tmp_path)
+    yield world
+    world.collector.close()
+
+
+def _value(reading: Reading, name: str, **labels: str) -> float | None:
+    for family in [*reading.families, *reading.always]:
+        for sample in family.samples:
+            if sample.name == name and labels.items() <= sample.labels.items():
+                return float(sample.value)
+    return None
+
+
+def _bytes(reading: Reading, source: str) -> float | None:
+    return _value(reading, "zads_community_egress_bytes_total", community="lasair", source=source)
+
+
+@pytest.mark.parametrize(
+    "error", [PermissionError(1, "Operation not permitted"), NetlinkError(4, "interrupted"), KeyError("x")]
+)
+def test_a_wire_that_cannot_be_read_leaves_the_offsets(world: World, caplog, error: Exception) -> None:
+    """No permission, or whatever else a library raises, at the first look too: a clear message, no figures of the wire."""
+    world.wire.error = error
+    with caplog.at_level(logging.WARNING):
+        first = world.collect()
+    assert _value(first, "zads_egress_wire_readable") == 0
+    assert first.ok
+    assert first.errors == {type(error).__name__: 1}
+    assert "AF_NETLINK" in caplog.text
+    assert "committed offsets alone" in caplog.text
+    world.kafka.commits["lasair"] = 1010
+    world.collect()
+    reading = world.collect()
+    assert _bytes(reading, "wire") is None
+    assert _value(reading, "zads_community_connections") is None
+    assert _bytes(reading, "offsets") == 10 * 50_000
+    world.wire.error = None
+    world.collector._watcher.look()
+    assert _value(world.collect(), "zads_egress_wire_readable") == 1
+
+
+def test_an_error_later_on_ends_no_thread(world: World) -> None:
+    """A dump that is interrupted now and then is tried again a second later."""
+    world.collect()
+    world.wire.error = NetlinkError(4, "interrupted dump")
+    time.sleep(1.3)
+    world.wire.error = None
+    time.sleep(1.3)
+    assert all(thread.is_alive() for thread in world.collector._watcher._threads)
+    reading = world.collect()
+    assert _value(reading, "zads_egress_wire_readable") == 1
+    assert reading.errors["NetlinkError"] >= 1
+
+
+def test_events_that_cannot_be_read_are_counted_and_tried_again(world: World, monkeypatch) -> None:
+    """And those that the kernel had to drop are counted too."""
+    monkeypatch.setattr("exporters.broker_egress.watcher._WATCH_AGAIN", 0.05)
+    world.wire.watch_errors = 2
+    errors = Counter(world.collect().errors)
+    time.sleep(0.4)
+    world.wire.events_lost = 3
+    errors.update(world.collect().errors)
+    assert errors == {"EventsUnreadable": 2, "EventsLost": 3}
+
+
+def test_a_reading_that_hangs_is_not_readable(world: World) -> None:
+    """Frozen figures are no figures."""
+    world.collect()
+    now = [time.monotonic() + 60]
+    world.collector._watcher._monotonic = lambda: now[0]
+    world.wire.error = OSError("hangs, so to say")
+    assert _value(world.collector.collect(), "zads_egress_wire_readable") == 0
+
+
+def test_a_cluster_that_is_away_takes_no_wire_with_it(world: World) -> None:
+    """And on the rounds between two readings of offsets it is still away."""
+    world.kafka.metadata = lambda: (_ for _ in ()).throw(ConnectionRefusedError())  # type: ignore[method-assign]
+    for _ in range(3):
+        reading = world.collect()
+        assert _bytes(reading, "offsets") is None
+        assert _bytes(reading, "wire") == 0
+        assert reading.ok
+    world.wire.error = OSError("both")
+    world.collect()
+    assert not world.collect().ok
+
+
+def test_totals_never_come_back_lower_after_a_kill(world: World) -> None:
+    """What is published was saved before; what was sent meanwhile is added once."""
+    world.collect()
+    for sent in (10**9, 3 * 10**9):
+        world.wire.acked = sent
+        world.collect()
+        published = _bytes(world.collect(), "wire")
+        old = world.collector
+        world.restart()
+        assert _bytes(world.collect(), "wire") == published
+        old._watcher.close()
+    assert published == 3 * 10**9
+
+
+def test_a_clock_that_moves_is_no_new_boot(world: World) -> None:
+    """The boot's id decides, not its time: connections go on where they were; after a real boot they are new ones."""
+    world.wire.acked = 0
+    world.collect()
+    world.wire.acked = 1000
+    world.collector._watcher.look()
+    world.collector.close()
+    world.restart()
+    assert _bytes(world.collect(), "wire") == 1000
+    world.collector.close()
+    world.boot.write_text("boot-2\n")
+    world.wire.acked = 300  # another socket that happens to have the same name
+    world.restart()
+    assert _bytes(world.collect(), "wire") == 1300
+
+
+def test_a_state_file_that_is_no_good_begins_anew(world: World) -> None:
+    """Broken, of another shape, or not writable: nothing stops."""
+    world.collector.close()
+    for content in ("{broken", "[]", json.dumps({"known": 3}), json.dumps({"known": {}, "offsets": {}})):
+        world.file.write_text(content)
+        world.restart()
+        assert _bytes(world.collect(), "wire") == 0
+        world.collector.close()
+
+
+def test_on_a_machine_without_kafka_the_wire_sees_nothing_and_says_so() -> None:
+    """Zero connections there are not zero connections of communities."""
+    wire = Wire([1])
+    with pytest.raises(NotKafkaHostError, match="nothing listens on Kafka's port 1 "):
+        wire.look()
+    wire.close()
