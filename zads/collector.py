@@ -7,7 +7,6 @@ itself is always there.
 
 from __future__ import annotations
 
-import gzip
 import logging
 import threading
 import time
@@ -22,10 +21,13 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.metrics_core import Metric
 
 from zads import metrics
+from zads.snapshot import Page, Part
 
 _LOG = logging.getLogger(__name__)
 _STALE_AFTER = 3.0  # intervals
 _GZIP_FROM = 2_000
+_LONGEST_REST = 60.0  # seconds
+_HANGS_AFTER = 300.0  # seconds
 
 
 @dataclass
@@ -34,14 +36,16 @@ class Reading:
 
     `families` vanish when collections go on failing; `always` is published even by a failed one
     (`ok=False`), for facts such as "this cluster does not answer". `wide` is text rendered already.
+    `seen` says in a few words what there is to see, or why it failed, for the page at / and the log.
     """
 
     families: list[Metric] = field(default_factory=list)
     always: list[Metric] = field(default_factory=list)
-    wide: bytes = b""
+    wide: Sequence[Part] = ()
     errors: dict[str, int] = field(default_factory=dict)
     dropped: dict[str, int] = field(default_factory=dict)
     ok: bool = True
+    seen: str = ""
 
 
 class Collector(Protocol):
@@ -58,13 +62,18 @@ class Collector(Protocol):
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What a scrape gets: the text, the same compressed, when it was made, whether the collection succeeded."""
+    """What a scrape gets: the page, the same compressed, when it was made, whether the collection succeeded."""
 
-    body: bytes
+    page: Page
     compressed: bytes
     at: float
     ok: bool
     words: str
+
+    @property
+    def body(self) -> bytes:
+        """The page's text."""
+        return self.page.text()
 
 
 def product_version() -> str:
@@ -93,7 +102,11 @@ def render(families: Iterable[Metric]) -> bytes:
 
 
 class CollectorLoop:
-    """Run one collector every `interval` seconds in a thread of its own."""
+    """Run one collector every `interval` seconds in a thread of its own.
+
+    A collection that takes longer than half the interval slows the pace: what is watched gets as much rest as
+    it was kept busy.
+    """
 
     def __init__(
         self,
@@ -110,11 +123,13 @@ class CollectorLoop:
         self._overruns = 0
         self._success_at = 0.0
         self._measured_at = float("-inf")
-        self._duration = 0.0
+        self._finished_at = float("-inf")
+        self._begun_at: float | None = None
+        self._logged: tuple[bool, frozenset[str]] | None = None
+        self._duration = self._good_duration = 0.0
         self._ok = False
-        self._families: Sequence[Metric] = ()
-        self._always: Sequence[Metric] = ()
-        self._wide = b""
+        self._measured: Sequence[Part] = ()
+        self._always: Sequence[Part] = ()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
@@ -125,73 +140,152 @@ class CollectorLoop:
         """The collector's name."""
         return self._collector.name
 
+    def ailment(self) -> str | None:
+        """Return what a restart would cure: a loop that ended or hangs; None when all is well.
+
+        A cluster that does not answer is no ailment: the exporter says so and waits.
+        """
+        if self._thread is not None and not self._thread.is_alive():
+            return f"{self.name}: its loop has ended"
+        hanging = self._monotonic() - self._begun_at if self._begun_at is not None else 0.0
+        return f"{self.name}: a collection has been hanging for {hanging:.0f} s" if hanging > _HANGS_AFTER else None
+
     def start(self) -> None:
         """Begin to collect in the background."""
         self._thread = threading.Thread(target=self._loop, name=f"collect-{self.name}", daemon=True)
         self._thread.start()
 
-    def stop(self) -> None:
-        """End the loop and let the collector close its connections."""
+    def ask_to_stop(self) -> None:
+        """Let the loop end after the collection that is under way; `stop` waits for it."""
+        self._stop.set()
+
+    def stop(self, timeout: float = 5.0) -> None:
+        """End the loop and let the collector close its connections; one that hangs is left behind."""
+        if not self._pause(timeout):
+            _LOG.warning("%s: the last collection hangs and is abandoned", self.name)
+            return
+        try:
+            self._collector.close()
+        except Exception as error:  # what is thrown away may fail as it likes
+            _LOG.warning("%s: closing failed: %s: %s", self.name, type(error).__name__, error)
+
+    def change(self, change: Callable[[Collector], Collector], interval: float, timeout: float = 15.0) -> None:
+        """Go on with what `change` makes of the collector, between two collections.
+
+        Counters and the last values stay. Raises what `change` raises, and goes on as before then; TimeoutError
+        when the collection that is under way does not end.
+        """
+        if not self._pause(timeout):
+            self._stop.clear()
+            if self._thread is not None and not self._thread.is_alive():
+                self.start()  # it has ended just now
+            raise TimeoutError(f"{self.name}: a collection has been under way for more than {timeout:.0f} s")
+        try:
+            self._collector, self._interval = change(self._collector), interval
+        finally:
+            self._stop.clear()
+            self.start()
+
+    def _pause(self, timeout: float) -> bool:
+        """Ask the loop to end and tell whether it has."""
         self._stop.set()
         if self._thread:
-            self._thread.join(timeout=5)
-        self._collector.close()
+            self._thread.join(timeout=timeout)
+        return self._thread is None or not self._thread.is_alive()
 
     def snapshot(self) -> Snapshot:
         """Return the newest snapshot; one that has become too old is published anew without its values."""
         current = self._snapshot
-        # A collection that hangs publishes nothing: the scrape itself notices that the values are too old.
-        if self._families and self._monotonic() - self._measured_at > _STALE_AFTER * self._interval + 1:
+        # A collection that hangs publishes nothing: the scrape itself notices that what it holds is too old.
+        if (self._measured or self._always) and self._hangs():
             with self._lock:
-                self._families, self._wide, self._ok = (), b"", False
-                self._always = ()
-                current = self._snapshot = self._publish("the last collection hangs")
+                if self._hangs():
+                    self._measured, self._always, self._ok = (), (), False
+                    current = self._snapshot = self._publish("the last collection hangs")
         return current
 
+    def _stale_after(self) -> float:
+        """Return for how long values are news: three intervals, or collections when good ones take longer."""
+        return _STALE_AFTER * max(self._interval, 2 * self._good_duration)
+
+    def _hangs(self) -> bool:
+        return self._monotonic() - self._finished_at > self._stale_after() + 1
+
     def once(self) -> Snapshot:
-        """Collect once, now."""
-        begin = self._monotonic()
-        words = "ok"
+        """Collect once, now; never raises."""
+        begin = self._begun_at = self._monotonic()
+        words = ""
         try:
             reading = self._collector.collect()
         except Exception as error:  # the loop's edge: whatever fails is logged, counted and seen
             reading = Reading(ok=False, errors={type(error).__name__: 1})
             words = f"{type(error).__name__}: {error}"
-            _LOG.warning("%s: collection failed: %s", self.name, words)
             _LOG.debug("traceback", exc_info=True)
         with self._lock:
-            self._duration = self._monotonic() - begin
+            self._finished_at, self._begun_at = self._monotonic(), None
+            self._duration = self._finished_at - begin
             self._errors.update(reading.errors)
             self._dropped.update(reading.dropped)
             self._ok = reading.ok
-            self._always = reading.always
+            self._always = self._parts(reading.always)
             if reading.ok:
-                self._success_at, self._measured_at = self._clock(), self._monotonic()
-                self._families, self._wide = reading.families, reading.wide
-            elif self._monotonic() - self._measured_at > _STALE_AFTER * self._interval:
-                self._families, self._wide = (), b""
-            if not reading.ok and words == "ok":
-                words = "failed: " + (", ".join(sorted(reading.errors)) or "unknown reason")
+                self._success_at, self._measured_at = self._clock(), self._finished_at
+                self._good_duration = self._duration
+                self._measured = (*self._parts(reading.families), *reading.wide)
+            elif self._finished_at - self._measured_at > self._stale_after():
+                self._measured = ()
+            if not words:
+                failed = "failed: " + (", ".join(sorted(reading.errors)) or "unknown reason")
+                words = reading.seen or ("ok" if reading.ok else failed)
+            self._log(reading, words)
             self._snapshot = self._publish(words)
         return self._snapshot
+
+    def _log(self, reading: Reading, words: str) -> None:
+        """Say what changed: a fault that lasts stands in the log once, not every five seconds."""
+        reasons = frozenset(reading.errors)
+        if (reading.ok, reasons) == self._logged:
+            return
+        if not reading.ok:
+            _LOG.warning("%s: collection failed: %s", self.name, words)
+        elif reasons:
+            _LOG.warning("%s: parts could not be read: %s", self.name, ", ".join(sorted(reasons)))
+        elif self._logged is not None:
+            _LOG.info("%s: collects all again", self.name)
+        self._logged = (reading.ok, reasons)
+
+    def _parts(self, families: Sequence[Metric]) -> Sequence[Part]:
+        """Render; a family that cannot be rendered (a label that is no text) is left out and counted, alone."""
+        try:
+            return (Part(render(families)),)
+        except Exception:
+            parts = []
+            for family in families:
+                try:
+                    parts.append(Part(render([family])))
+                except Exception as error:
+                    self._errors["Unrenderable"] += 1
+                    self._ok = False
+                    _LOG.warning("%s: %s cannot be rendered: %s", self.name, family.name, error)
+            return parts
 
     def _loop(self) -> None:
         due = self._monotonic()
         while not self._stop.is_set():
             self.once()
             due += self._interval
-            late = self._monotonic() - due
+            late = self._monotonic() + min(self._duration, _LONGEST_REST) - due
             if late > 0:
-                # Overrun: skip what was missed instead of stacking it up.
+                # Skip what was missed instead of stacking it up, and rest for as long as this one took.
                 missed = int(late // self._interval) + 1
                 self._overruns += missed
                 due += missed * self._interval
             self._stop.wait(max(0.0, due - self._monotonic()))
 
     def _publish(self, words: str) -> Snapshot:
-        body = render([*self._always, *self._families, *self._own()]) + self._wide
-        compressed = gzip.compress(body, 1) if len(body) >= _GZIP_FROM else b""
-        return Snapshot(body, compressed, self._clock(), self._ok, words)
+        page = Page((*self._always, Part(render(self._own())), *self._measured))
+        compressed = page.gzip() if page.size >= _GZIP_FROM else b""
+        return Snapshot(page, compressed, self._clock(), self._ok, words)
 
     def _own(self) -> list[Metric]:
         success = metrics.gauge("zads_collector_success")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import html
 import logging
+import socket
+import sys
 import threading
 import time
 from collections.abc import Mapping
@@ -11,19 +13,37 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from zads.collector import CollectorLoop
+from zads.web_config import BasicAuth, Tls, WebConfig
 
 _LOG = logging.getLogger(__name__)
 _TEXT = "text/plain; version=0.0.4; charset=utf-8"
+_HTML = "text/html; charset=utf-8"
+_MOST_CONNECTIONS = 100
+_IDLE_SECONDS = 60
+_STYLE = (
+    "body{font:18px/1.5 sans-serif;margin:3rem;max-width:50rem;color:#111;background:#fff}"
+    "dt{font-weight:bold;margin-top:1rem}.bad{color:#a00}@media(prefers-color-scheme:dark)"
+    "{body{color:#eee;background:#111}a{color:#8cf}.bad{color:#f88}}"
+)
 
 
 class Server:
-    """Serve the loops' snapshots; `/metrics` is the first one's, `/NAME/metrics` each one's."""
+    """Serve the loops' snapshots: `/NAME/metrics` each one's, `/metrics` that of the only one.
 
-    def __init__(self, host: str, port: int, loops: Mapping[str, CollectorLoop]) -> None:
-        self._loops = dict(loops)
-        handler = type("Handler", (_Handler,), {"loops": self._loops})
-        self._http = ThreadingHTTPServer((host, port), handler)
-        self._http.daemon_threads = True
+    Raises OSError when it cannot listen, WebConfigError when TLS cannot be set up.
+    """
+
+    def __init__(self, host: str, port: int, loops: Mapping[str, CollectorLoop], web: WebConfig | None = None) -> None:
+        web = web or WebConfig()
+        settings = {
+            "loops": dict(loops),
+            "auth": BasicAuth(web.users),
+            "more_headers": dict(web.headers),
+            "tls": Tls(web) if web.cert_file else None,
+        }
+        handler = type("Handler", (_Handler,), settings)
+        self._http = _Http((host, port), handler)
+        self.scheme = "https" if web.cert_file else "http"
 
     @property
     def port(self) -> int:
@@ -32,29 +52,84 @@ class Server:
 
     def start(self) -> None:
         """Serve in a background thread."""
-        threading.Thread(target=self._http.serve_forever, name="http", daemon=True, kwargs={"poll_interval": 1.0}).start()
+        threading.Thread(target=self._http.serve_forever, name="http", daemon=True, kwargs={"poll_interval": 0.2}).start()
 
     def stop(self) -> None:
-        """Stop serving."""
+        """Stop serving; answers that are under way may end."""
         self._http.shutdown()
         self._http.server_close()
 
 
+class _Http(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 64
+
+    def __init__(self, address: tuple[str, int], handler: Any) -> None:
+        self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+        self._free = threading.BoundedSemaphore(_MOST_CONNECTIONS)
+        super().__init__(address, handler)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Give the connection a thread, while there are not too many."""
+        if not self._free.acquire(blocking=False):
+            _LOG.warning("more than %d connections: one from %s is closed", _MOST_CONNECTIONS, client_address[0])
+            self.shutdown_request(request)
+            return
+        super().process_request(request, client_address)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._free.release()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say in one line what went wrong; a client that went away is no news."""
+        error = sys.exc_info()[1]
+        if isinstance(error, OSError):
+            _LOG.debug("the connection from %s ended: %s", client_address[0], error)
+        else:
+            _LOG.warning("a request from %s failed: %s: %s", client_address[0], type(error).__name__, error)
+            _LOG.debug("traceback", exc_info=True)
+
+
 class _Handler(BaseHTTPRequestHandler):
     loops: Mapping[str, CollectorLoop]
+    auth: BasicAuth
+    more_headers: Mapping[str, str]
+    tls: Tls | None
     protocol_version = "HTTP/1.1"
-    timeout = 30
+    timeout = _IDLE_SECONDS
+
+    def setup(self) -> None:
+        """Speak TLS first, in this connection's own thread: a client that is slow at it holds up nobody."""
+        if self.tls is not None:
+            self.request.settimeout(10)
+            self.request = self.tls.context().wrap_socket(self.request, server_side=True)
+        super().setup()
+
+    def finish(self) -> None:
+        """Close, the TLS connection too."""
+        super().finish()
+        if self.tls is not None:
+            self.request.close()
+
+    def version_string(self) -> str:
+        """Name the program and no versions."""
+        return "zads-exporter"
 
     def do_GET(self) -> None:
         path = self.path.split("?", 1)[0]
-        if path == "/-/healthy":
-            self._answer(200, b"alive\n")
+        if not self.auth.allows(self.headers.get("Authorization")):
+            self._answer(401, b"unauthorized\n", extra={"WWW-Authenticate": 'Basic realm="zads"'})
+        elif path == "/-/healthy":
+            sick = [text for text in (loop.ailment() for loop in self.loops.values()) if text]
+            self._answer(503 if sick else 200, ("; ".join(sick) or "healthy").encode() + b"\n")
         elif path == "/-/ready":
-            waiting = [name for name, loop in self.loops.items() if not loop.snapshot().ok]
-            text = "ready\n" if not waiting else f"not collecting: {', '.join(waiting)}\n"
-            self._answer(200 if not waiting else 503, text.encode())
+            waiting = [f"{name}: {loop.snapshot().words}" for name, loop in self.loops.items() if not loop.snapshot().ok]
+            self._answer(503 if waiting else 200, ("; ".join(waiting) or "ready").encode() + b"\n")
         elif path == "/":
-            self._answer(200, self._page(), "text/html; charset=utf-8")
+            self._answer(200, self._page(), _HTML)
         else:
             self._metrics(path)
 
@@ -62,39 +137,67 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _metrics(self, path: str) -> None:
         name = path.removesuffix("/metrics").strip("/")
-        loop = self.loops.get(name) if name else next(iter(self.loops.values()))
+        loop = self.loops.get(name)
+        if path == "/metrics" and len(self.loops) == 1:
+            loop = next(iter(self.loops.values()))
         if not path.endswith("/metrics") or loop is None:
-            self._answer(404, b"not found; try /metrics, /-/healthy, /-/ready\n")
+            paths = ", ".join(f"/{name}/metrics" for name in self.loops)
+            self._answer(404, f"not found; there are {paths}, /-/healthy, /-/ready and /\n".encode())
             return
         snapshot = loop.snapshot()
-        if snapshot.compressed and "gzip" in self.headers.get("Accept-Encoding", ""):
-            self._answer(200, snapshot.compressed, _TEXT, {"Content-Encoding": "gzip"})
-        else:
-            self._answer(200, snapshot.body, _TEXT)
+        if snapshot.compressed and _takes_gzip(self.headers.get("Accept-Encoding", "")):
+            self._answer(200, snapshot.compressed, extra={"Content-Encoding": "gzip", "Vary": "Accept-Encoding"})
+            return
+        self._head(200, snapshot.page.size, _TEXT, {"Vary": "Accept-Encoding"})
+        if self.command != "HEAD":
+            for chunk in snapshot.page.chunks():
+                self.wfile.write(chunk)
 
     def _page(self) -> bytes:
         rows = []
         for name, loop in self.loops.items():
             snapshot = loop.snapshot()
-            state = "collects" if snapshot.ok else "does not see: " + snapshot.words
             age = f"{max(0.0, time.time() - snapshot.at):.0f} s ago"
+            state = "sees " if snapshot.ok and snapshot.words != "ok" else ""
+            words = html.escape(state + snapshot.words)
+            if not snapshot.ok:
+                words = f"<span class=bad>does not see: {words}</span>"
             rows.append(
-                f"<li><b>{html.escape(name)}</b> {html.escape(state)} ({age}), <a href='/{name}/metrics'>metrics</a>"
+                f"<dt>{html.escape(name)}<dd>{words}, {age}. <a href='/{html.escape(name)}/metrics'>Metrics</a>, "
+                f"{snapshot.page.size / 1e6:.1f} MB of text."
             )
+        title = "ZADS exporters" if len(self.loops) > 1 else "ZADS exporter"
         return (
-            "<!doctype html><html lang=en><meta charset=utf-8><title>ZADS exporter</title>"
-            "<style>body{font:18px sans-serif;margin:3rem}</style><h1>ZADS exporter</h1><ul>" + "".join(rows) + "</ul>"
+            f"<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>"
+            f"<title>{title}</title><style>{_STYLE}</style><h1>{title}</h1><dl>{''.join(rows)}</dl>"
+            "<p><a href='/-/ready'>Ready?</a> <a href='/-/healthy'>Healthy?</a>"
         ).encode()
 
     def _answer(self, status: int, body: bytes, kind: str = _TEXT, extra: Mapping[str, str] | None = None) -> None:
-        self.send_response(status)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(body)))
-        for key, value in (extra or {}).items():
-            self.send_header(key, value)
-        self.end_headers()
+        self._head(status, len(body), kind, extra or {})
         if self.command != "HEAD":
             self.wfile.write(body)
 
+    def _head(self, status: int, size: int, kind: str, extra: Mapping[str, str]) -> None:
+        self.send_response(status)
+        for key, value in {"Content-Type": kind, "Content-Length": str(size), **self.more_headers, **extra}.items():
+            self.send_header(key, value)
+        self.end_headers()
+
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        """Answer what is no proper request with one line, and close."""
+        self.close_connection, self.request_version = True, "HTTP/1.1"
+        words = "only GET and HEAD are answered\n" if code == 501 else "this request is not understood\n"
+        self._answer(code, words.encode(), extra={"Connection": "close"})
+
     def log_message(self, format: str, *args: Any) -> None:
         _LOG.debug(format, *args)
+
+
+def _takes_gzip(header: str) -> bool:
+    """Tell whether an Accept-Encoding header accepts gzip (q=0 says that it does not)."""
+    for entry in header.split(","):
+        coding, _, rest = entry.partition(";")
+        if coding.strip().lower() in {"gzip", "*"}:
+            return rest.replace(" ", "").lower() not in {"q=0", "q=0.0", "q=0.00", "q=0.000"}
+    return False

@@ -85,7 +85,32 @@ _add(
     "consumergroup topic",
     "Messages not yet read, over the partitions that have a commit.",
 )
+_add(
+    _LAG,
+    "gauge",
+    "kafka_consumergroup_current_offset_sum",
+    "consumergroup topic",
+    "Committed offsets, summed over the partitions that have a commit.",
+)
 _add(_LAG, "gauge", "kafka_consumergroup_members", "consumergroup", "Members of the consumer group.")
+_add(_LAG, "gauge", "kafka_broker_info", "id address", "A broker and where clients reach it; always 1.")
+_add(_LAG, "gauge", "kafka_topic_partition_leader", "topic partition", "Broker that leads the partition; -1 when none does.")
+_add(_LAG, "gauge", "kafka_topic_partition_replicas", "topic partition", "Replicas of the partition.")
+_add(_LAG, "gauge", "kafka_topic_partition_in_sync_replica", "topic partition", "Replicas that are in sync.")
+_add(
+    _LAG,
+    "gauge",
+    "kafka_topic_partition_leader_is_preferred",
+    "topic partition",
+    "1 when the preferred replica leads the partition.",
+)
+_add(
+    _LAG,
+    "gauge",
+    "kafka_topic_partition_under_replicated_partition",
+    "topic partition",
+    "1 when a replica of the partition is not in sync.",
+)
 _add(
     _LAG,
     "gauge",
@@ -103,9 +128,79 @@ _add(
 _add(
     _LAG,
     "gauge",
+    "zads_consumergroup_info",
+    "consumergroup type",
+    "A group and its type: classic, consumer (KIP-848), share (KIP-932, which commits no offsets) or streams; always 1.",
+)
+_add(
+    _LAG,
+    "gauge",
+    "zads_consumergroup_idle_members",
+    "consumergroup",
+    "Members to which no partition is assigned.",
+)
+_add(
+    _LAG,
+    "gauge",
+    "zads_consumergroup_assigned_partitions",
+    "consumergroup topic",
+    "Partitions of the topic that are assigned to members.",
+)
+_add(
+    _LAG,
+    "gauge",
+    "zads_consumergroup_sum_lag",
+    "consumergroup",
+    "Messages not yet read, over all topics that the group has commits for.",
+)
+_add(
+    _LAG,
+    "gauge",
+    "zads_consumergroup_max_lag",
+    "consumergroup",
+    "Messages not yet read on the partition where most wait.",
+)
+_add(
+    _LAG,
+    "gauge",
+    "zads_consumergroup_max_lag_seconds",
+    "consumergroup",
+    "Age of the oldest message that the group has not read on any topic.",
+)
+_add(
+    _LAG,
+    "gauge",
+    "zads_consumergroup_partition_lag_seconds",
+    "consumergroup topic partition",
+    "Age of the oldest message not read on the partition; only where exporters.kafka_lag.seconds_per_partition is on.",
+)
+_add(
+    _LAG,
+    "gauge",
+    "zads_consumergroup_retention_used_ratio",
+    "consumergroup topic",
+    "Share of the log that is not yet read, on the partition where it is largest; at 1 retention deletes unread messages.",
+)
+_add(
+    _LAG,
+    "counter",
+    "zads_consumergroup_rewinds_total",
+    "consumergroup topic",
+    "Times that a committed offset of a partition went back.",
+)
+_add(
+    _LAG,
+    "gauge",
     "zads_consumergroup_uncommitted_partitions",
     "consumergroup topic",
     "Partitions of a topic that the group reads and has no commit for.",
+)
+_add(
+    _LAG,
+    "gauge",
+    "zads_consumergroup_unknown_partitions",
+    "consumergroup topic",
+    "Partitions with a commit whose log end could not be read lately: the sum of lag counts them as they last were.",
 )
 _add(
     _LAG,
@@ -153,8 +248,15 @@ _add(
     _LAG,
     "counter",
     "zads_community_delivered_alerts_total",
+    "community program night",
+    "Alerts of the night that the community has committed since the exporter began to count; gone with the night's topic.",
+)
+_add(
+    _LAG,
+    "counter",
+    "zads_community_committed_alerts_total",
     "community program",
-    "Alerts that the community has committed since the exporter began to count.",
+    "Alerts of all nights that the community has committed since the exporter began to count; never goes down.",
 )
 _add(
     _LAG,
@@ -182,9 +284,23 @@ _add(
     "community source",
     "Bytes delivered to the community, from the wire (acknowledged by TCP) or from committed offsets.",
 )
+_add(
+    _EGRESS,
+    "counter",
+    "zads_community_replayed_alerts_total",
+    "community",
+    "Alerts that the community's groups went back over; they are delivered, and counted, again.",
+)
 _add(_EGRESS, "counter", "zads_egress_unattributed_bytes_total", "", "Bytes sent to addresses that belong to no community.")
 _add(_EGRESS, "gauge", "zads_egress_unattributed_connections", "", "Connections from addresses that belong to no community.")
 _add(_EGRESS, "gauge", "zads_community_connections", "community", "Open connections of the community to Kafka.")
+_add(
+    _EGRESS,
+    "counter",
+    "zads_community_sessions_total",
+    "community",
+    "Connections that the community opened, however short.",
+)
 _add(
     _EGRESS,
     "gauge",
@@ -231,6 +347,13 @@ _add(
     "zads_mirror_behind_alerts",
     "program night",
     "Alerts at IPAC that MirrorMaker has not yet read: upstream end - MirrorMaker's own source offset.",
+)
+_add(
+    _ARRIVAL,
+    "gauge",
+    "zads_mirror_behind_source",
+    "source",
+    "Where the mirror's lag comes from: offsets of both clusters, or MirrorMaker's own (jmx); absent when neither is seen.",
 )
 _add(
     _ARRIVAL,
@@ -298,6 +421,13 @@ _add(
     "zads_service_restarts_total",
     "service role host",
     "Restarts seen, kept over the exporter's own restarts.",
+)
+_add(
+    _SERVICES,
+    "gauge",
+    "zads_service_certificate_expiry_timestamp_seconds",
+    "service role host",
+    "When the certificate of the service's TLS listener expires.",
 )
 _add(_SERVICES, "gauge", "zads_service_start_time_seconds", "service role host", "When the service's process started.")
 _add(_SERVICES, "counter", "zads_service_cpu_seconds_total", "service role host", "CPU time of the service's process.")

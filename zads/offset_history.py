@@ -14,6 +14,22 @@ _MOST_POINTS = 400
 _SPACING = 0.04
 
 
+def points(asked: float, offset: int, timestamp_ms: int, end: int, now: float) -> list[tuple[float, int]]:
+    """Return what an answer of ListOffsets by time tells: (time, log end offset) pairs for `rebuild`.
+
+    `offset` is the first message at or after the time `asked`, -1 when there is none: just before it the log ended
+    there. The message's own time says when the log had grown by it; without that second point a burst after a long
+    silence would seem spread over the whole silence.
+    """
+    if offset < 0:
+        return [(asked, end)]
+    found = [(asked, offset)]
+    if timestamp_ms >= 0:
+        # A producer's clock may be ahead of ours; nothing in the log is younger than now.
+        found.append((min(timestamp_ms / 1000.0, now), offset + 1))
+    return found
+
+
 class OffsetHistory:
     """The history of one partition; times are seconds since 1970."""
 
@@ -45,6 +61,8 @@ class OffsetHistory:
         """
         if self._ends and end < self._ends[-1]:
             self._times, self._ends = [], []
+        if self._times and time < self._times[-1]:
+            time = self._times[-1]  # the clock was set back
         if len(self._ends) >= 2 and self._ends[-1] == self._ends[-2] == end:
             # Nothing came: move the later point, so that a quiet stretch is two points and its end is sharp.
             self._times[-1] = time
@@ -53,6 +71,21 @@ class OffsetHistory:
         self._ends.append(end)
         if len(self._times) > _MOST_POINTS:
             self._thin()
+
+    def learn(self, time: float, end: int) -> None:
+        """Put in a point between others: at `time` the log ended at `end`, as far as the others allow."""
+        index = bisect_right(self._times, time)
+        low = self._ends[index - 1] if index else 0
+        high = self._ends[index] if index < len(self._ends) else max(end, low)
+        self._times.insert(index, time)
+        self._ends.insert(index, min(max(end, low), high))
+
+    def bracket(self, offset: int) -> tuple[float, float] | None:
+        """Return the two times between which the message at `offset` was appended, None when they are not known."""
+        index = bisect_right(self._ends, offset)
+        if index == 0 or index == len(self._ends):
+            return None
+        return self._times[index - 1], self._times[index]
 
     def appended_at(self, offset: int) -> float | None:
         """Return when the message at `offset` was appended, or None when that is before all that is known.
@@ -69,15 +102,20 @@ class OffsetHistory:
         start = self._times[index - 1]
         return start + share * (self._times[index] - start)
 
-    def age(self, offset: int, now: float) -> float:
-        """Return the age of the message at `offset` in seconds; 0 when it is not written yet.
+    def since(self, offset: int) -> float | None:
+        """Return when the message at `offset` was appended, None when it is not written yet.
 
-        Older than all that is known: the age of the oldest point, a lower bound.
+        Older than all that is known: the time of the oldest point, so that an age is a lower bound.
         """
         if not self._ends or offset >= self._ends[-1]:
-            return 0.0
+            return None
         at = self.appended_at(offset)
-        return max(0.0, now - (self._times[0] if at is None else at))
+        return self._times[0] if at is None else at
+
+    def age(self, offset: int, now: float) -> float:
+        """Return the age of the message at `offset` in seconds; 0 when it is not written yet."""
+        since = self.since(offset)
+        return 0.0 if since is None else max(0.0, now - since)
 
     def _thin(self) -> None:
         """Forget points so that neighbours stay within a share of their age: the older, the sparser."""

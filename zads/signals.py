@@ -86,11 +86,13 @@ _add(
     "Alerts that the community commits at once.",
     "max by (community) (zads:community_commit_batch)",
 )
+# The alert, not the condition: a single alert that is read at once makes a community late for some seconds.
+_LATE = 'max by (community) (ALERTS{alertname="CommunityLagging", alertstate="firing"} and timestamp(ALERTS) > time() - 30)'
 _add(
     "community_late",
     "short",
-    "1 while a community is later than it may be.",
-    "max by (community) (zads:community_late:bool)",
+    "1 while a community has been later than it may be for so long that it is told.",
+    f"{_LATE} or max by (community) (zads:community_late:bool) * 0",
 )
 _add(
     "community_egress",
@@ -182,11 +184,9 @@ _add(
     "5 behind, 4 away, 3 unknown, 2 waiting for Kafka, 1 reading (commits no offsets), 0 on time: one that commits in batches"
     " is on time while no more than a batch waits.",
     "(max by (community) (zads_community_connections == bool 0) == 1) * 2"
-    ' and on () (min(zads_service_answering{service="kafka-public"}) == 0)'
+    ' and on () (min(zads_service_answering and on (service) zads:service_info{part="public"}) == 0)'
     " or on (community) (max by (community) (zads_community_connections == bool 0) == 1) * 4"
-    ' or on (community) (max by (community) (ALERTS{alertname="CommunityLagging", alertstate="firing"}'
-    " and timestamp(ALERTS) > time() - 30 or zads:community_late:bool == 1)"
-    " and on (community) zads:community_lag_alerts:sum) * 5"
+    f" or on (community) ({_LATE} and on (community) zads:community_lag_alerts:sum) * 5"
     " or on (community) (max by (community) (zads_community_lag_known == bool 0) == 1"
     " and on (community) zads_community_connections)"
     " or on (community) zads:community_lag_alerts:sum * 0"

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import gzip
+import logging
+import threading
 import time
-import urllib.error
-import urllib.request
+from itertools import pairwise
 
 import pytest
 
-from zads.collector import CollectorLoop, Reading
-from zads.http import Server
+from zads.collector import Collector, CollectorLoop, Reading
 from zads.metrics import gauge
 
 
@@ -70,30 +69,202 @@ def test_a_collection_that_hangs_does_not_keep_old_values_alive() -> None:
     assert b"zads_cluster_up" not in loop.snapshot().body
 
 
-def test_a_scrape_is_served_with_and_without_gzip_and_ready_tells_the_truth() -> None:
-    """Over real HTTP."""
+def _values(snapshot_body: bytes, name: str) -> list[str]:
+    return [line for line in snapshot_body.decode().splitlines() if line.startswith(name)]
+
+
+def test_a_family_that_cannot_be_rendered_is_left_out_alone_and_the_loop_lives_on() -> None:
+    """A label with half a surrogate pair: its family is missing and counted, the rest stands, the thread goes on."""
+
+    class Poisoned(Source):
+        rounds = 0
+
+        def collect(self) -> Reading:
+            self.rounds += 1
+            bad, good = gauge("zads_cluster_up"), gauge("kafka_brokers")
+            bad.add_metric(["\ud800" if self.rounds == 2 else "public"], 1)
+            good.add_metric([], 3)
+            return Reading([bad, good])
+
+    source = Poisoned()
+    loop = CollectorLoop(source, 0.05)
+    loop.once()
+    snapshot = loop.once()
+    assert not snapshot.ok
+    assert _values(snapshot.body, "kafka_brokers") == ["kafka_brokers 3.0"]
+    assert not _values(snapshot.body, "zads_cluster_up")
+    assert b'zads_collector_errors_total{collector="test",reason="Unrenderable"} 1.0' in snapshot.body
+    loop.start()
+    deadline = time.monotonic() + 5
+    while source.rounds < 5 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    loop.stop()
+    assert source.rounds >= 5
+    assert loop.snapshot().ok
+
+
+def test_a_hang_while_only_the_always_families_stand_does_not_freeze_them() -> None:
+    """zads_cluster_up of a failed collection may not stand for ever when the next one hangs."""
+
+    class Failing(Source):
+        def collect(self) -> Reading:
+            family = gauge("zads_cluster_up")
+            family.add_metric(["public"], 0)
+            return Reading(always=[family], ok=False, errors={"ClusterDoesNotAnswer": 1})
+
+    clock = Clock()
+    loop = CollectorLoop(Failing(), 5.0, clock=clock, monotonic=clock)
+    assert b"zads_cluster_up" in loop.once().body
+    clock.now += 10
+    assert b"zads_cluster_up" in loop.snapshot().body
+    clock.now += 10
+    assert b"zads_cluster_up" not in loop.snapshot().body
+    assert b"zads_collector_success" in loop.snapshot().body
+
+
+def test_failing_collections_keep_their_always_families_for_as_long_as_they_are_fresh() -> None:
+    """Ten minutes of failures: what each of them says about the cluster is news."""
+
+    class Failing(Source):
+        def collect(self) -> Reading:
+            family = gauge("zads_cluster_up")
+            family.add_metric(["public"], 0)
+            return Reading(always=[family], ok=False)
+
+    clock = Clock()
+    loop = CollectorLoop(Failing(), 5.0, clock=clock, monotonic=clock)
+    for _ in range(120):
+        clock.now += 5
+        loop.once()
+        assert b"zads_cluster_up" in loop.snapshot().body
+
+
+def _wait(condition: object, seconds: float = 5.0) -> None:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if condition():  # type: ignore[operator]
+            return
+        time.sleep(0.01)
+    raise AssertionError("not in time")
+
+
+def test_a_slow_collection_rests_for_as_long_as_it_took() -> None:
+    """0.2 s every 0.05 s would keep the brokers busy all the time: at most half of it, and what is skipped is counted."""
+    begun: list[float] = []
+
+    class Slow(Source):
+        def collect(self) -> Reading:
+            begun.append(time.monotonic())
+            time.sleep(0.2)
+            return Reading()
+
+    loop = CollectorLoop(Slow(), 0.05)
+    loop.start()
+    _wait(lambda: len(begun) >= 4)
+    loop.stop()
+    assert all(after - before > 0.35 for before, after in pairwise(begun))
+    skipped = float(_values(loop.snapshot().body, "zads_collector_overruns_total")[0].split()[1])
+    assert skipped >= 9
+
+
+def test_good_collections_that_take_long_do_not_lose_their_values_between_two_of_them() -> None:
+    """Four intervals of work and as much rest: the values are the newest that there are."""
+    clock = Clock()
+
+    class Slow(Source):
+        def collect(self) -> Reading:
+            clock.now += 20
+            return super().collect()
+
+    loop = CollectorLoop(Slow(), 5.0, clock=clock, monotonic=clock)
+    loop.once()
+    clock.now += 45
+    assert b"zads_cluster_up" in loop.snapshot().body
+
+
+def test_failures_that_take_long_do_not_keep_values_alive() -> None:
+    """Timeouts make a failed collection long; three intervals stay three intervals."""
+    source, clock = Source(), Clock()
+    loop = CollectorLoop(source, 5.0, clock=clock, monotonic=clock)
+    loop.once()
+    source.error = TimeoutError("no answer")
+    clock.now += 16
+    assert b"zads_cluster_up" not in loop.once().body
+
+
+def test_a_fault_stands_in_the_log_once(caplog: pytest.LogCaptureFixture) -> None:
+    """Not every five seconds; its end is said too."""
     source = Source()
-    loop = CollectorLoop(source, 0.1)
-    server = Server("127.0.0.1", 0, {"test": loop})
-    server.start()
-    base = f"http://127.0.0.1:{server.port}"
-    try:
-        with pytest.raises(urllib.error.HTTPError) as caught:
-            urllib.request.urlopen(f"{base}/-/ready", timeout=5)
-        assert caught.value.code == 503
-        loop.start()
-        time.sleep(0.5)
-        assert urllib.request.urlopen(f"{base}/-/ready", timeout=5).status == 200
-        with urllib.request.urlopen(f"{base}/metrics", timeout=5) as answer:
-            plain = answer.read()
-        assert b"zads_cluster_up" in plain
-        request = urllib.request.Request(f"{base}/test/metrics", headers={"Accept-Encoding": "gzip"})
-        with urllib.request.urlopen(request, timeout=5) as answer:
-            body = answer.read()
-            if answer.headers.get("Content-Encoding") == "gzip":
-                body = gzip.decompress(body)
-        assert b"zads_cluster_up" in body
-    finally:
-        server.stop()
-        loop.stop()
-    assert source.closed
+    loop = CollectorLoop(source, 5.0)
+    source.error = ConnectionError("gone")
+    with caplog.at_level(logging.INFO):
+        for _ in range(5):
+            loop.once()
+        source.error = None
+        for _ in range(5):
+            loop.once()
+    ours = [record for record in caplog.records if record.name == "zads.collector"]
+    assert [record.levelname for record in ours] == ["WARNING", "INFO"]
+    assert "ConnectionError: gone" in ours[0].getMessage()
+
+
+def test_a_collector_is_exchanged_between_two_collections_and_counters_go_on() -> None:
+    """What was counted stays; a change that is refused leaves the former one at work."""
+    first, second = Source(), Source()
+    first.error = ConnectionError("gone")
+    loop = CollectorLoop(first, 0.02)
+    loop.start()
+    _wait(lambda: b"ConnectionError" in loop.snapshot().body)
+
+    def change(old: Collector) -> Collector:
+        assert old is first
+        old.close()
+        return second
+
+    loop.change(change, 0.02)
+    _wait(lambda: loop.snapshot().ok)
+    assert first.closed
+    assert b'reason="ConnectionError"' in loop.snapshot().body
+
+    def refuse(old: Collector) -> Collector:
+        raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        loop.change(refuse, 0.02)
+    second.error = ConnectionError("again")
+    _wait(lambda: not loop.snapshot().ok)
+    loop.stop()
+    assert second.closed
+
+
+def test_a_collection_that_hangs_delays_neither_the_end_nor_a_change() -> None:
+    """The end comes without it; a change is refused; after five minutes the exporter calls itself ill."""
+    release, clock = threading.Event(), Clock()
+
+    class Hanging(Source):
+        def collect(self) -> Reading:
+            release.wait(20)
+            return Reading()
+
+    source = Hanging()
+    loop = CollectorLoop(source, 0.01, clock=clock, monotonic=clock)
+    loop.start()
+    _wait(lambda: loop.ailment() is None)
+    with pytest.raises(TimeoutError, match="under way"):
+        loop.change(lambda old: old, 0.01, timeout=0.1)
+    assert loop.ailment() is None
+    clock.now += 301
+    assert loop.ailment() == "test: a collection has been hanging for 301 s"
+    loop.stop(timeout=0.1)
+    assert not source.closed, "its thread still uses it"
+    release.set()
+
+
+def test_a_collector_that_fails_to_close_does_not_stop_the_end() -> None:
+    """Closing happens on the way out."""
+
+    class Stubborn(Source):
+        def close(self) -> None:
+            raise RuntimeError("no")
+
+    CollectorLoop(Stubborn(), 1.0).stop()

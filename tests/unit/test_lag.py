@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from bisect import bisect_left
+from collections.abc import Mapping
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporters.kafka_lag.communities import AlertTopic, Communities
-from exporters.kafka_lag.lag import Edges, partition_lag
-from zads.config import load
-from zads.offset_history import OffsetHistory
-
-CONFIG = load(Path(__file__).resolve().parents[2] / "zads.toml")
+from exporters.kafka_lag.ages import Ages
+from exporters.kafka_lag.lag import partition_lag
+from zads.kafka import Answer
+from zads.offset_history import AGES_SECONDS, OffsetHistory, points
 
 
 @given(st.integers(0, 10**6), st.integers(0, 10**6), st.integers(0, 10**6))
@@ -73,53 +72,109 @@ def test_a_log_that_became_shorter_is_another_log() -> None:
     assert history.age(4, 40.0) == pytest.approx(12.5, abs=3)
 
 
-def _topic(night: str, identity: str = "a") -> AlertTopic:
-    return AlertTopic(f"ztf_{night}_programid1", identity, night, 1, (0, 1))
+class Log:
+    """A partition's log by its messages' times, that answers ListOffsets by time, or does not answer."""
+
+    def __init__(self, times: list[float]) -> None:
+        self.times, self.asked, self.answers = sorted(times), 0, 10**9
+
+    def ask(self, wanted: Mapping[tuple[str, int], int]) -> Answer[tuple[int, int]]:
+        self.asked += 1
+        answer: Answer[tuple[int, int]] = Answer()
+        for part, moment in wanted.items():
+            if self.asked > self.answers:
+                answer.errors["KafkaTimeout"] += 1
+                answer.failed.add(part)
+                continue
+            offset = bisect_left(self.times, moment / 1000)
+            young = offset < len(self.times)
+            answer.values[part] = (offset, int(self.times[offset] * 1000)) if young else (-1, -1)
+        return answer
 
 
-def _edges(topic: str, start: int, end: int) -> Edges:
-    parts = [(topic, 0), (topic, 1)]
-    return Edges(dict.fromkeys(parts, start), dict.fromkeys(parts, end))
+NOW = 100_000.0
+PART = ("ztf", 0)
 
 
-def test_a_community_that_died_yesterday_is_behind_tonight() -> None:
-    """Nothing committed on tonight's new topic counts from its start."""
-    topic = _topic("20260402")
-    behind = {
-        b.community: b for b in Communities(CONFIG).update({}, {topic.name: topic}, _edges(topic.name, 0, 30), {}, 100.0)
-    }
-    assert behind["lasair"].alerts == 60
-    assert "fink" not in behind  # commits nothing: nothing pretends to know
+@pytest.mark.parametrize("offset", [0, 1, 500, 1000])
+def test_a_rebuilt_history_knows_a_burst_after_a_long_silence(offset: int) -> None:
+    """One message, 19 minutes of nothing, 1000 messages in 10 s: each age is right within half a second."""
+    log = Log([NOW - 2000] + [NOW - 860 + i * 0.01 for i in range(1000)])
+    ages = Ages(log.ask)
+    ages.update({PART: len(log.times)}, NOW)
+    true = NOW - log.times[offset]
+    assert ages.age(PART, offset, NOW) == pytest.approx(true, abs=0.5, rel=0.01)
 
 
-def test_an_old_topic_that_was_never_read_is_nobodys_lag() -> None:
-    """Only tonight counts without a commit."""
-    old, new = _topic("20260401", "a"), _topic("20260402", "b")
-    edges = _edges(old.name, 0, 500)
-    result = Communities(CONFIG).update({}, {old.name: old, new.name: new}, edges, {}, 100.0)
-    assert {(b.night, b.alerts) for b in result if b.community == "lasair"} == {("20260402", 0)}
+@given(st.lists(st.floats(0, 500_000), min_size=1, max_size=60), st.data())
+def test_an_age_after_a_restart_is_right_within_a_second_or_five_percent(ago: list[float], data: st.DataObject) -> None:
+    """Any log, any position: against the messages' real times, whatever came in bursts and however long it was quiet."""
+    now = NOW * 10
+    log = Log([now - seconds for seconds in ago])
+    offset = data.draw(st.integers(0, len(ago) - 1))
+    ages = Ages(log.ask)
+    ages.update({PART: len(log.times)}, now)
+    assert ages.rebuilt == [PART]
+    ages.refine({PART: {offset}}, {PART: len(log.times)}, now)
+    said, true = ages.age(PART, offset, now), now - log.times[offset]
+    assert said is not None
+    assert abs(said - true) <= max(1.1, 0.05 * true)
 
 
-def test_deliveries_only_go_up_and_a_new_topic_counts_from_its_start() -> None:
-    """Commits 10 and 20, then the topic is made anew and 5 are committed there."""
-    communities, topic = Communities(CONFIG), _topic("20260402", "a")
-
-    def look(committed: int, identity: str) -> int:
-        current = _topic("20260402", identity)
-        groups = {"lasair": {(topic.name, 0): committed}}
-        communities.update(groups, {topic.name: current}, _edges(topic.name, 0, 100), {}, 100.0)
-        return communities.delivered["lasair", 1]
-
-    assert look(10, "a") == 0  # what was before the exporter's start is not counted
-    assert look(20, "a") == 10
-    assert look(5, "b") == 15
-    assert look(5, "b") == 15
+def test_many_positions_on_one_partition_cost_a_bounded_number_of_requests() -> None:
+    """A thousand groups, each elsewhere: eight positions are looked for, the others lie between them."""
+    log = Log([NOW - 5000 + i * 0.5 for i in range(10_000)])
+    ages = Ages(log.ask)
+    ages.update({PART: 10_000}, NOW)
+    ages.refine({PART: set(range(0, 10_000, 10))}, {PART: 10_000}, NOW)
+    assert log.asked <= len(AGES_SECONDS) + 64
+    for offset in range(0, 9_900, 990):
+        assert ages.age(PART, offset, NOW) == pytest.approx(NOW - log.times[offset], rel=0.05, abs=2)
 
 
-def test_what_is_deleted_unread_is_lost() -> None:
-    """A topic that goes with 80 unread alerts adds them to the losses."""
-    communities, topic = Communities(CONFIG), _topic("20260402")
-    groups = {"lasair": {(topic.name, 0): 60, (topic.name, 1): 60}}
-    communities.update(groups, {topic.name: topic}, _edges(topic.name, 0, 100), {}, 100.0)
-    communities.update({}, {}, Edges({}, {}), {}, 110.0)
-    assert communities.lost["lasair", 1] == 80
+def test_a_rebuild_that_failed_is_tried_again_and_nothing_is_said_meanwhile() -> None:
+    """With 900 messages unread an age of 0 would be a lie: there is none, until Kafka answers."""
+    log = Log([NOW - 1000 + i for i in range(1000)])
+    log.answers = 7
+    ages = Ages(log.ask)
+    ages.update({PART: 1000}, NOW)
+    assert ages.age(PART, 100, NOW) is None
+    assert ages.errors == {"KafkaTimeout": 1}
+    assert log.asked == 8, "one that fails is not asked for all twenty ages"
+    log.answers = 10**9
+    ages.update({PART: 1000}, NOW + 5)
+    assert ages.age(PART, 100, NOW + 5) == pytest.approx(905, abs=60)
+    asked = log.asked
+    ages.update({PART: 1000}, NOW + 10)
+    assert log.asked == asked, "rebuilt once, it is not asked again"
+
+
+def test_what_came_since_the_last_look_is_dated_by_that_look() -> None:
+    """A topic that did not exist five seconds ago: its messages are no older, whatever their own timestamps say."""
+    log = Log([NOW - 600 + i for i in range(600)])
+    ages = Ages(log.ask)
+    ages.begin([PART], NOW - 5)
+    ages.update({PART: 600}, NOW)
+    assert log.asked == 0
+    oldest = ages.age(PART, 0, NOW)
+    assert oldest is not None
+    assert 4 < oldest <= 5
+
+
+def test_a_producer_whose_clock_is_ahead_does_not_break_the_history() -> None:
+    """Timestamps an hour in the future count as now."""
+    history = OffsetHistory()
+    history.rebuild(points(NOW - 10, 5, int((NOW + 3600) * 1000), 20, NOW) + points(NOW - 5, -1, -1, 20, NOW))
+    history.add(NOW, 20)
+    history.add(NOW + 5, 21)
+    assert 0 <= history.age(4, NOW + 5) <= 16
+    assert history.age(20, NOW + 5) == pytest.approx(0, abs=5)
+
+
+def test_a_clock_that_is_set_back_does_not_break_the_history() -> None:
+    """Ages stay between 0 and the true age."""
+    history = OffsetHistory()
+    for step, time in enumerate([1000.0, 1005.0, 940.0, 945.0, 1010.0]):
+        history.add(time, step * 10)
+    assert history.age(40, 1010.0) == 0
+    assert 0 <= history.age(15, 1010.0) <= 10

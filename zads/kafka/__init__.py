@@ -1,0 +1,44 @@
+"""The only package that imports kafka-python: reading a cluster for monitoring, and the local stack's clients."""
+
+from kafka.errors import KafkaError as KafkaFailure
+
+from zads.kafka.clients import Producer, consumer, create_topics, partition, producer, read_all
+from zads.kafka.model import (
+    EARLIEST,
+    LATEST,
+    MAX_TIMESTAMP,
+    Answer,
+    Group,
+    Membership,
+    Metadata,
+    Topic,
+    TopicPartition,
+)
+from zads.kafka.offset_fetch import TopicOffsets
+from zads.kafka.probe import api_versions, prober
+from zads.kafka.reader import ClusterReader
+from zads.kafka.security import faults
+
+__all__ = [
+    "EARLIEST",
+    "LATEST",
+    "MAX_TIMESTAMP",
+    "Answer",
+    "ClusterReader",
+    "Group",
+    "KafkaFailure",
+    "Membership",
+    "Metadata",
+    "Producer",
+    "Topic",
+    "TopicOffsets",
+    "TopicPartition",
+    "api_versions",
+    "consumer",
+    "create_topics",
+    "faults",
+    "partition",
+    "prober",
+    "producer",
+    "read_all",
+]
