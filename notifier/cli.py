@@ -3,152 +3,73 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
-import os
 import sqlite3
 import sys
 import time
 from datetime import UTC, datetime
-from pathlib import Path
-
-import uvicorn
 
 from notifier.channels import Channel
-from notifier.dispatch import Dispatcher
+from notifier.daemon import Notifier, build_channels, open_store, read_access
 from notifier.model import Delivery, DeliveryError, Incident
-from notifier.render import render
+from notifier.render import Renderer
 from notifier.routing import channels_for, fallback_for, on_call
 from notifier.store import Store
-from notifier.watch import Watch
-from notifier.webhook import Application
-from zads.config import Config, ConfigError, ConfigErrors, host_port, load, read_secret
-
-
-def _secret(errors: list[ConfigError], path: str, file: Path) -> str:
-    try:
-        return read_secret(file)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        errors.append(ConfigError(path, f"{file} cannot be read: {reason}"))
-        return ""
-
-
-def build_channels(config: Config, source: str) -> list[Channel]:
-    """Return the configured channels.
-
-    Raises ConfigErrors with every secret that is missing.
-    """
-    from notifier.channels.email import EmailChannel
-    from notifier.channels.pagerduty import PagerDutyChannel
-    from notifier.channels.slack import SlackChannel
-
-    settings, errors, channels = config.notifier, list[ConfigError](), list[Channel]()
-    if settings.pagerduty:
-        key = _secret(errors, "notifier.pagerduty.routing_key_file", settings.pagerduty.routing_key_file)
-        channels.append(PagerDutyChannel(settings.pagerduty, key, config.site.name))
-    if settings.slack:
-        channels.append(
-            SlackChannel(settings.slack, _secret(errors, "notifier.slack.token_file", settings.slack.token_file))
-        )
-    if settings.email:
-        channels.append(EmailChannel(settings.email))
-    if errors:
-        raise ConfigErrors(source, errors)
-    return channels
+from zads.config import load
+from zads.serve import serve
 
 
 def _serve(args: argparse.Namespace) -> int:
     config = load(args.config)
-    errors: list[ConfigError] = []
-    token = _secret(errors, "notifier.token_file", config.notifier.token_file)
-    password = None
-    if config.notifier.password_file:
-        password = _secret(errors, "notifier.password_file", config.notifier.password_file)
-    if errors:
-        raise ConfigErrors(str(args.config), errors)
+    token, password = read_access(config, str(args.config))
     channels = build_channels(config, str(args.config))
     try:
-        store = _open(config)
+        store = open_store(config)
     except sqlite3.Error as error:
         print(f"{config.notifier.store} cannot be used: {error}", file=sys.stderr)
         return 1
-    dispatcher = Dispatcher(
-        store,
-        channels,
-        config.notifier.external_url,
-        fallback=lambda channel, severity, broken: fallback_for(config, channel, severity, broken),
-    )
-    watch = Watch(config, store, dispatcher, os.environ.get("ZADS_DEADMAN_URL"))
-    application = Application(config, store, dispatcher, watch, token, password).build()
-    host, port = host_port(config.notifier.listen)
-    dispatcher.start()
-    watch.start()
-    server = uvicorn.Server(
-        uvicorn.Config(application, host=host, port=port, log_level="warning", access_log=False, timeout_graceful_shutdown=5)
-    )
+    notifier = Notifier(config, store, channels, token, password)
+    notifier.start()
     try:
-        asyncio.run(server.serve())
-    except KeyboardInterrupt:
-        pass
+        listened = serve(notifier.application, config.notifier.listen)
     finally:
-        watch.stop()
-        dispatcher.stop()
-        store.close()
-    return 0 if server.started else 1
-
-
-def _open(config: Config) -> Store:
-    """Open the record; a damaged one is moved aside and begun anew, aloud."""
-    file = config.notifier.store
-
-    def routes(severity: str) -> tuple[str, ...]:
-        return channels_for(config, severity)
-
-    try:
-        return Store(file, routes)
-    except sqlite3.DatabaseError as error:
-        if isinstance(error, sqlite3.OperationalError):
-            raise
-        aside = file.with_suffix(f".damaged-{int(time.time())}")
-        file.rename(aside)
-        for extra in ("-wal", "-shm"):
-            Path(f"{file}{extra}").unlink(missing_ok=True)
-        print(f"{file} is damaged ({error}): it was moved to {aside}, a new one is begun", file=sys.stderr)
-        return Store(file, routes)
+        notifier.stop()
+    return 0 if listened else 1
 
 
 def _test(args: argparse.Namespace) -> int:
     config = load(args.config)
-    now = time.time()
-    incident = Incident(
-        int(now),
-        "test",
-        "firing",
-        "info",
-        {"alertname": "Test", "headline": "TEST MESSAGE"},
-        {
-            "summary": "Test from ZADS Monitor: nothing is wrong",
-            "impact": "None.",
-            "first": "Nothing: you can read this, so it works.",
-        },
-        now,
-        now,
-        None,
-        None,
-        "",
-    )
     for channel in build_channels(config, str(args.config)):
         if channel.name == args.channel:
-            delivery = Delivery(int(now), incident, channel.name, "firing", 1, now)
-            try:
-                channel.send(delivery, render(delivery, config.notifier.external_url, now))
-            except DeliveryError as error:
-                print(f"It did not arrive: {error}", file=sys.stderr)
-                return 1
-            print(f"{args.channel} accepted the test message.")
-            return 0
+            return _try(channel, Renderer(config.notifier.external_url))
     print(f"{args.channel} is not configured: add [notifier.{args.channel}]", file=sys.stderr)
     return 2
+
+
+def _try(channel: Channel, renderer: Renderer) -> int:
+    now = time.time()
+    notes = {
+        "summary": "Test from ZADS Monitor: nothing is wrong",
+        "effect": "nothing to do",
+        "impact": "None.",
+        "first": "Nothing: you can read this, so it works.",
+    }
+    labels = {"alertname": "Test", "headline": "TEST MESSAGE"}
+    incident = Incident(0, "test", "firing", "info", labels, notes, now, now)
+    delivery = Delivery(int(now), incident, channel.name, "firing", 1, now)
+    try:
+        receipt = channel.send(delivery, renderer.message(delivery))
+        if channel.name == "pagerduty":
+            # An alert that stays open there would page again, or hide the next test.
+            end = Delivery(int(now), incident, channel.name, "resolved", 1, now, references=receipt.references)
+            channel.send(end, renderer.message(end))
+    except DeliveryError as error:
+        print(f"It did not arrive: {error}", file=sys.stderr)
+        return 1
+    for recipient, reason in receipt.missed.items():
+        print(f"It did not arrive at {recipient}: {reason}", file=sys.stderr)
+    ended = " and its end" if channel.name == "pagerduty" else ""
+    print(f"{channel.name} accepted the test message{ended}.")
+    return 1 if receipt.missed else 0
 
 
 def _explain(args: argparse.Namespace) -> int:
@@ -170,9 +91,16 @@ def _explain(args: argparse.Namespace) -> int:
 
 
 def _replay(args: argparse.Namespace) -> int:
-    store = _open(load(args.config))
-    print(f"{store.replay()} parked messages are queued again")
+    config = load(args.config)
+    try:
+        # The running notifier owns the file: what it sends at this moment is not taken from it.
+        store = Store(config.notifier.store, lambda severity: channels_for(config, severity), owner=False)
+        number = store.replay()
+    except sqlite3.Error as error:
+        print(f"{config.notifier.store} cannot be used: {error}", file=sys.stderr)
+        return 1
     store.close()
+    print(f"{number} parked messages are queued again; a running notifier sends them within half a minute")
     return 0
 
 

@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 
 from prometheus_client.metrics_core import Metric
 
-from notifier.dispatch import BUCKETS, Dispatcher
+from notifier.books import BUCKETS
+from notifier.dispatch import Dispatcher
 from notifier.routing import on_call
 from notifier.store import Store
 from notifier.watch import Watch
@@ -29,13 +30,13 @@ def _channels(store: Store, dispatcher: Dispatcher) -> Iterable[Metric]:
     queue, dead = store.queue(), store.parked()
     for name, book in dispatcher.books.items():
         for outcome in ("sent", "failed", "refused", "folded", "digest", "emergency"):
-            outcomes.add_metric([name, outcome], book.outcomes[outcome])
+            outcomes.add_metric([name, outcome], store.folded[name] if outcome == "folded" else book.outcomes[outcome])
         retries.add_metric([name], book.retries)
         length, age = queue.get(name, (0, 0.0))
         waiting.add_metric([name], length)
         oldest.add_metric([name], age)
         parked.add_metric([name], dead.get(name, 0))
-        healthy.add_metric([name], float(book.healthy))
+        healthy.add_metric([name], float(dispatcher.healthy(name)))
         total, buckets = 0, []
         for edge, count in zip((*map(str, BUCKETS), "+Inf"), book.delays, strict=True):
             total += count

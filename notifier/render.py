@@ -1,161 +1,213 @@
 """Turn an incident into words: a title that stands alone on a locked phone, then what, impact, what first.
 
-What comes from labels and annotations is data, never markup: it is escaped for HTML and Slack, and
-line breaks are taken out of what becomes a header.
+What comes from labels and annotations is data, never markup: the channels escape it, and line breaks are
+taken out of what becomes a header.
 """
 
 from __future__ import annotations
 
-import html
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
-from notifier.model import Delivery, Incident
+from notifier.links import links_of
+from notifier.message import Message
+from notifier.model import PAGE, Delivery, Incident
+from notifier.words import channel, clause, clock, duration, headline, lower, name, one_line, sentence, spoken
 
-_TITLE_MOST = 200
-_NAMES = ("IPAC", "ZADS", "Kafka", "MirrorMaker", "Lasair", "ALeRCE", "ANTARES", "Fink", "AMPEL", "Alertmanager")
-
-
-@dataclass(frozen=True)
-class Message:
-    """One message, for any channel; `state` is firing, acknowledged or resolved."""
-
-    state: str
-    severity: str
-    subject: str
-    title: str
-    lines: tuple[str, ...]
-    links: tuple[tuple[str, str], ...]
-
-    @property
-    def text(self) -> str:
-        """The whole as plain text."""
-        links = [f"{name}: {url}" for name, url in self.links]
-        return "\n".join([self.title, "", *self.lines, "", *links]) + "\n"
-
-    @property
-    def html(self) -> str:
-        """The whole as HTML, without anything remote."""
-        colour = {"resolved": "#2f8f83", "acknowledged": "#e69f00"}.get(self.state)
-        colour = colour or ("#d1480a" if self.severity == "page" else "#e69f00")
-        lines = "".join(f"<p>{html.escape(line)}</p>" for line in self.lines)
-        links = " · ".join(f'<a href="{html.escape(url, quote=True)}">{html.escape(name)}</a>' for name, url in self.links)
-        return (
-            '<!doctype html><html lang="en"><meta charset="utf-8"><body style="font:16px/1.5 sans-serif;color:#16181d;'
-            f'max-width:40rem;margin:0 auto;padding:1rem"><div style="border-left:8px solid {colour};padding-left:1rem">'
-            f'<p style="color:#5b6470;margin:0">{html.escape(self.state.upper())}</p>'
-            f'<h1 style="font-size:1.3rem;margin:.2rem 0 1rem">{html.escape(self.title)}</h1>{lines}<p>{links}</p></div>'
-        )
-
-
-def clock(seconds: float) -> str:
-    """Return a time of day, with the date when it is not today's."""
-    moment = datetime.fromtimestamp(seconds, UTC)
-    today = datetime.now(UTC).date()
-    return f"{moment:%H:%M:%S} UTC" if moment.date() == today else f"{moment:%a %d %b %H:%M} UTC"
-
-
-def duration(seconds: float) -> str:
-    """Return a duration as people say it: 40 s, 9 min, 2 h 5 min, 3 d."""
-    seconds = max(0.0, seconds)
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    if seconds < 5400:
-        return f"{seconds / 60:.0f} min"
-    if seconds < 86400 * 2:
-        hours, minutes = divmod(round(seconds / 60), 60)
-        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
-    return f"{seconds / 86400:.0f} d"
-
-
-def one_line(text: str) -> str:
-    """Return the text without line breaks and control characters."""
-    return re.sub(r"[\x00-\x1f\x7f\u2028\u2029]+", " ", text).strip()
+_TITLE_MOST, _LEAD_MOST = 200, 90
+LATE_AFTER = 120.0
+_SHOWN = 15
+# What a headline's end becomes when the trouble is over.
+_BACK = (
+    (" not arriving", "{} arriving again"),
+    (" slow at mirror", "{} passed on in time again"),
+    (" late from IPAC", "{} in time from IPAC again"),
+    (" down", "{} back"),
+    (" hangs", "{} answers again"),
+    (" flapping", "{} steady again"),
+    (" behind", "{} on time again"),
+    (" away", "{} connected again"),
+    (" task failed", "{} task runs again"),
+    (" offline", "{} online again"),
+    (" blind", "{} sees again"),
+    (" cannot see", "{} sees again"),
+    (" cannot send", "{} sends again"),
+    (" broken", "{} works again"),
+    (" stuck", "{} go out again"),
+    (" low", "{} no longer low"),
+    (" fills", "{} no longer fills"),
+    (" exposed", "{} no longer exposed"),
+    (" near limit", "{} below the limit again"),
+)
 
 
 def name_of(incident: Incident) -> str:
     """Return the headline in a sentence's letters: "Kafka down", "Lasair behind"."""
-    words = one_line(incident.headline).lower()
-    own = (incident.labels.get("label", ""), incident.labels.get("community", "").title())
-    for name in (*own, *_NAMES):
-        if name:
-            words = re.sub(re.escape(name), lambda _, n=name: n, words, flags=re.IGNORECASE)  # type: ignore[misc]
-    return words[:1].upper() + words[1:]
+    community = incident.labels.get("community", "")
+    return headline(incident.headline, incident.labels.get("label", ""), name(community) if community else "")
 
 
-def _back(incident: Incident) -> str:
-    """Return what is good again."""
-    label, community = incident.labels.get("label"), incident.labels.get("community")
-    if label and incident.labels.get("service"):
-        return f"{label} back"
-    for end in (" down", " not answering", " gone", " silent"):
-        if name_of(incident).endswith(end):
-            return f"{name_of(incident).removesuffix(end)} back"
-    if community and "BEHIND" in incident.headline:
-        return f"{community.title()} on time again"
-    if community and "AWAY" in incident.headline:
-        return f"{community.title()} connected again"
-    return f"{name_of(incident)}: over"
+def back(incident: Incident) -> str:
+    """Return what is good again: "Kafka back", "Lasair on time again"."""
+    text = name_of(incident)
+    for end, words in _BACK:
+        if text.endswith(end):
+            return words.format(text.removesuffix(end))
+    return f"{text}: over"
 
 
-def render(delivery: Delivery, external_url: str, now: float) -> Message:
-    """Return the message for a delivery."""
-    incident = delivery.incident
-    notes = incident.annotations
-    summary = one_line(notes.get("summary") or name_of(incident))
-    base = external_url.rstrip("/")
-    links = [("Incident, acknowledge, silence", f"{base}/incident/{incident.id}")]
-    runbook = notes.get("runbook_url", "")
-    if runbook:
-        path = runbook.removeprefix("docs/").replace(".md", "")
-        links.append(("Runbook", runbook if runbook.startswith(("http://", "https://")) else f"{base}/{path}"))
-    links.append(("Dashboard", f"{base}/dashboard/{notes.get('dashboard') or 'zads-health'}"))
-    state, lines = incident.state, list[str]()
-    started = incident.began_at
-    late = now - delivery.created_at > 120 and delivery.attempts > 1
-    if delivery.kind == "resolved" or (state == "resolved" and delivery.kind != "firing"):
-        ended = incident.resolved_at or now
-        state, title = "resolved", f"{_back(incident)} after {duration(ended - started)}"
-        lines.append(f"{name_of(incident)} from {clock(started)} to {clock(ended)}.")
-        lines.append(f"It was: {summary}")
-    else:
-        state = "acknowledged" if delivery.kind == "acknowledged" else "firing"
-        title = summary
-        if delivery.kind == "reminder":
-            title = f"Still, for {duration(now - started)}: {summary}"
-        if delivery.kind == "acknowledged":
-            title = f"Acknowledged by {incident.acknowledged_by}: {summary}"
-        where = f" on {incident.labels['host']}" if incident.labels.get("host") else ""
-        lines.append(f"{name_of(incident)} since {clock(started)}{where}.")
-        if notes.get("impact"):
-            lines.append(one_line(notes["impact"]))
-        if notes.get("first"):
-            lines.append(f"First: {one_line(notes['first'])}")
-    if late:
-        lines.append(f"This message was delayed: written {clock(delivery.created_at)}, sent {clock(now)}.")
-    if delivery.fallback_for:
-        lines.append(f"Sent here because {delivery.fallback_for} refused it.")
-    subject = f"[ZADS] {name_of(incident)}"
-    return Message(state, incident.severity, subject[:_TITLE_MOST], title[:_TITLE_MOST], tuple(lines), tuple(links))
+def summary_of(incident: Incident) -> str:
+    """Return the rule's summary in one readable line."""
+    return spoken(incident.annotations.get("summary") or "") or name_of(incident)
 
 
-def digest(deliveries: Sequence[Delivery], external_url: str, now: float) -> Message:
-    """Return one message for many: how many, since when, the worst, one link."""
-    firing = [d for d in deliveries if d.kind == "firing"]
-    ended = len(deliveries) - len(firing)
-    order = {"page": 0, "ticket": 1}
-    worst = min(firing or deliveries, key=lambda d: (order.get(d.incident.severity, 2), d.incident.began_at)).incident
-    since = clock(min(d.incident.began_at for d in deliveries))
-    subjects = len({d.incident.subject for d in deliveries})
-    parts = [f"{len(firing)} alerts on {subjects} subjects since {since}"] if firing else []
-    parts += [f"{ended} ended"] if ended else []
-    title = f"{', '.join(parts)}; worst: {name_of(worst)}"
-    shown = sorted(firing, key=lambda d: order.get(d.incident.severity, 2))[:15]
-    lines = [one_line(d.incident.annotations.get("summary") or name_of(d.incident))[:160] for d in shown]
-    if len(firing) > len(shown):
-        lines.append(f"... and {len(firing) - len(shown)} more")
-    link = ("The whole list", f"{external_url.rstrip('/')}/")
-    state = "firing" if firing else "resolved"
-    return Message(state, worst.severity, "[ZADS] Many alerts", title[:_TITLE_MOST], tuple(lines), (link,))
+class Renderer:
+    """Renders messages of one site.
+
+    `on_call` names who is on call; `facts` adds what is known in numbers, as a clause; `reminder`: seconds
+    between two messages about a page that nobody acknowledges.
+    """
+
+    def __init__(
+        self,
+        external_url: str,
+        *,
+        on_call: Callable[[], str | None] = lambda: None,
+        facts: Callable[[Incident], str] = lambda _incident: "",
+        reminder: float = 0.0,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._url, self._on_call, self._facts, self._reminder, self._clock = external_url, on_call, facts, reminder, clock
+
+    def message(self, delivery: Delivery) -> Message:
+        """Return the message for a delivery."""
+        now, incident = self._clock(), delivery.incident
+        late = now - delivery.created_at > LATE_AFTER
+        # A resend within the grace says the same as the first try: PagerDuty would show another title as news.
+        at = now if late else delivery.created_at
+        over = delivery.kind == "resolved" or (incident.state == "resolved" and delivery.kind != "firing")
+        message = self._over(delivery, now, late=late) if over else self._firing(delivery, at)
+        notes = []
+        if late and (not over or delivery.told):
+            notes.append(
+                f"Late: written {clock(delivery.created_at, now)}, {channel(delivery.channel)} took it only at {clock(now, now)}."
+            )
+        if delivery.fallback_for:
+            notes.append(f"Sent here because {channel(delivery.fallback_for)} refused it.")
+        subject = f"[ZADS] {name_of(incident)}"
+        return replace(message.noting(*notes), subject=subject[:_TITLE_MOST], title=message.title[:_TITLE_MOST])
+
+    def _firing(self, delivery: Delivery, now: float) -> Message:
+        incident, kind = delivery.incident, delivery.kind
+        summary, facts = summary_of(incident), self._facts(incident)
+        title = self._title(incident, summary, facts, now, again=delivery.again and kind == "firing")
+        if kind == "reminder":
+            title = f"Still: {title}"
+        if kind == "acknowledged":
+            title = f"Acknowledged by {one_line(incident.acknowledged_by)}: {title}"
+        where = incident.labels.get("host", "")
+        place = f" on {one_line(where)}" if where and where not in summary else ""
+        what = f"{sentence(summary)} Since {clock(incident.began_at, now)}{place}."
+        state = "acknowledged" if kind == "acknowledged" else "firing"
+        return Message(
+            state,
+            incident.severity,
+            "",
+            title,
+            (what,),
+            spoken(incident.annotations.get("impact", "")),
+            one_line(incident.annotations.get("first", "")),
+            self._policy(incident, now),
+            links_of(incident, self._url),
+        )
+
+    @staticmethod
+    def _title(incident: Incident, summary: str, facts: str, now: float, *, again: bool) -> str:
+        """Return object, state, duration, how much, effect."""
+        lead, _, detail = summary.partition(": ")
+        host = incident.labels.get("host")
+        if incident.labels.get("service") and host:
+            lead = lead.replace(f" on {host}", "")
+        lead = lead[:_LEAD_MOST].rstrip(" .")
+        if again:
+            lead += " again"
+        if not re.search(r"\d", lead):  # it says how much or how long already
+            lead += f" for {duration(now - incident.began_at)}"
+        if facts:
+            lead += f", {facts}"
+        impact = spoken(incident.annotations.get("effect") or incident.annotations.get("impact", ""))
+        nothing = impact.lower().startswith(("none", "perhaps none", "nothing"))
+        effect = clause(detail if nothing or not impact else impact)
+        return f"{lead}: {lower(effect)}" if effect else lead
+
+    def _policy(self, incident: Incident, now: float) -> tuple[str, ...]:
+        """Say who is on call and what happens next."""
+        if incident.severity != PAGE:
+            return ()
+        who = self._on_call()
+        words = [f"On call: {one_line(who)}."] if who else []
+        if incident.state == "acknowledged":
+            words.append(f"{one_line(incident.acknowledged_by)} has acknowledged it.")
+        elif self._reminder:
+            words.append(f"Told again at {clock(now + self._reminder, now, exact=False)} unless somebody acknowledges.")
+        return (" ".join(words),) if words else ()
+
+    def _over(self, delivery: Delivery, now: float, *, late: bool) -> Message:
+        incident = delivery.incident
+        began, ended = incident.began_at, incident.resolved_at or now
+        title = f"{back(incident)} after {duration(ended - began)}"
+        facts = self._facts(incident)
+        if facts:
+            title = f"{title}: {facts}"
+        what = [f"{name_of(incident)} from {clock(began, now)} to {clock(ended, now)} ({duration(ended - began)})."]
+        if late and not delivery.told:
+            # All that this channel ever says of it: it must not read as the end of something known.
+            begin, end = (clock(at, now, exact=False).removesuffix(" UTC") for at in (began, ended))
+            who = channel(delivery.channel)
+            title = (
+                f"{name_of(incident)} {begin}-{end} UTC, over now ({who} delayed this until {clock(now, now, exact=False)})"
+            )
+            what.append(f"{who[:1].upper()}{who[1:]} did not take the message when it began.")
+        what.append(f"It was: {sentence(summary_of(incident))}")
+        if incident.ending == "unseen":
+            what.append(
+                f"Nobody reported its end: since {clock(ended, now)} its source has not listed it, for five minutes in full sight."
+            )
+        return Message("resolved", incident.severity, "", title, tuple(what), "", "", (), links_of(incident, self._url))
+
+    def digest(self, deliveries: Sequence[Delivery]) -> Message:
+        """Return one message for many: how many, since when, the worst, one link."""
+        now, order = self._clock(), {"page": 0, "ticket": 1}
+        latest = {(d.incident.id, d.incident.fingerprint): d for d in deliveries}  # of each incident its last message
+        # What is over by now is told as over, whatever waited.
+        firing = [d.incident for d in latest.values() if d.incident.state != "resolved"]
+        ended = [d.incident for d in latest.values() if d.incident.state == "resolved"]
+
+        def rank(incident: Incident) -> tuple[int, float]:
+            return order.get(incident.severity, 2), incident.began_at
+
+        shown = sorted(firing or ended, key=rank)
+        worst, since = shown[0], clock(min(i.began_at for i in shown), now)
+        subjects = len({i.subject for i in shown})
+        many = f"{len(shown):,} {'alert' if len(shown) == 1 else 'alerts'}"
+        about = f" on {subjects:,} subjects" if subjects > 1 else ""
+        if firing:
+            over = f", {len(ended):,} others over" if ended else ""
+            title = f"{many}{about} since {since}, worst: {name_of(worst)}{over}"
+        else:
+            title = f"{many}{about} over, the first since {since}, worst: {name_of(worst)}"
+        counted = Counter(summary_of(i)[:160] for i in shown)
+        lines = [f"{text} ({number} of these)" if number > 1 else text for text, number in list(counted.items())[:_SHOWN]]
+        left = len(shown) - sum(list(counted.values())[:_SHOWN])
+        if left:
+            lines.append(f"... and {left:,} more")
+        created = min(d.created_at for d in deliveries)
+        notes = [f"Late: the first was written {clock(created, now)}."] if now - created > LATE_AFTER else []
+        links = (("The whole list", f"{self._url.rstrip('/')}/"),)
+        state = "firing" if firing else "resolved"
+        return Message(
+            state, worst.severity, "[ZADS] Many alerts", title[:_TITLE_MOST], tuple(lines), "", "", tuple(notes), links
+        )

@@ -6,12 +6,15 @@ import logging
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import requests
 
 from notifier.dispatch import Dispatcher
-from notifier.model import Alert
+from notifier.emergency import Emergency
+from notifier.model import PAGE, Alert, Incident
+from notifier.routing import channels_for
+from notifier.sight import Sight
 from notifier.store import Store
 from zads.config import Config
 
@@ -20,8 +23,9 @@ _EVERY = 10.0
 _PING_EVERY = 30.0
 _RECONCILE_EVERY = 30.0
 _ABSENT_FOR = 300.0
+_BROKEN_FOR = 900.0
 BLIND_AFTER = 120.0
-_BLIND = "zads-notifier-blind"
+BLIND = "zads-notifier-blind"
 
 
 class Watch:
@@ -32,16 +36,20 @@ class Watch:
         config: Config,
         store: Store,
         dispatcher: Dispatcher,
+        sight: Sight,
+        emergency: Emergency,
         dead_man_url: str | None,
         *,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._config, self._store, self._dispatcher = config, store, dispatcher
+        self._sight, self._emergency = sight, emergency
         self._dead_man, self._clock = dead_man_url, clock
         self._began = clock()
         self._heard: float | None = None
+        self._sources: set[str] = set()  # what our own Alertmanagers call themselves
         self._blind_since: float | None = None
-        self._absent: dict[int, float] = {}
+        self._absent: dict[tuple[str, float], float] = {}
         self._pinged = self._reconciled = 0.0
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
@@ -53,11 +61,29 @@ class Watch:
     def stop(self) -> None:
         """End the thread."""
         self._stop.set()
-        self._thread.join(5)
+        if self._thread.is_alive():
+            self._thread.join(5)
 
-    def heard(self) -> None:
-        """Note Alertmanager's Watchdog."""
+    def heard(self, source: str = "") -> None:
+        """Note Alertmanager's Watchdog, and what this Alertmanager calls itself."""
         self._heard = self._clock()
+        if source:
+            self._sources.add(source)
+
+    def lost(self) -> None:
+        """Note that the Watchdog has ended: Alertmanager does not hear Prometheus any more."""
+        self._sight.lost()
+
+    def ours(self, source: str | None) -> bool:
+        """Tell whether an alert of this source comes from our Prometheus through our Alertmanager, as far as is known.
+
+        Others (Grafana, a script) are neither judged by our Prometheus nor reconciled with our Alertmanager.
+        """
+        return source is None or source in self._sources
+
+    def disbelieved(self, alerts: Iterable[Alert]) -> set[tuple[str, float]]:
+        """Return the ends that are not to be believed, as episodes; until the Watchdog was heard, anybody may be ours."""
+        return self._sight.disbelieved(a for a in alerts if not self._sources or self.ours(a.source))
 
     @property
     def last_heard(self) -> float | None:
@@ -65,85 +91,137 @@ class Watch:
         return self._heard
 
     def _run(self) -> None:
-        while not self._stop.wait(_EVERY):
+        while True:
+            self.look()
+            if self._stop.wait(_EVERY):
+                return
+
+    def look(self) -> None:
+        """Look once at everything that is due; what fails does not keep the rest from being done."""
+        now = self._clock()
+        blind = now - (self._heard or self._began) > BLIND_AFTER
+        for step in (
+            self._sight.look,
+            self._tend_queue,
+            lambda: self._watchdog(now, blind=blind),
+            lambda: self._reconcile(now, blind=blind),
+            lambda: self._ping(now, blind=blind),
+        ):
             try:
-                self.look()
+                step()
             except sqlite3.Error as error:
                 _LOG.error("the record cannot be used: %s", error)
             except Exception:  # the loop's edge
                 _LOG.exception("watching failed")
 
-    def look(self) -> None:
-        """Look once at everything that is due."""
-        now = self._clock()
+    def _tend_queue(self) -> None:
         self._store.return_leases()
+        self._emergency.works()
         self._dispatcher.wake(self._store.remind(self._config.notifier.reminder))
-        blind = now - (self._heard or self._began) > BLIND_AFTER
-        self._watchdog(blind, now)
-        if now - self._reconciled >= _RECONCILE_EVERY:
-            self._reconciled = now
-            self._reconcile(now, blind)
-        if self._dead_man and now - self._pinged >= _PING_EVERY:
-            self._pinged = now
-            self._ping(blind)
 
-    def _watchdog(self, blind: bool, now: float) -> None:
-        """Raise "monitoring is blind" when Prometheus or Alertmanager went silent."""
+    def _watchdog(self, now: float, *, blind: bool) -> None:
+        """Raise "monitoring is blind" when Prometheus or Alertmanager went silent; end it when one is heard."""
         if blind and self._blind_since is None:
+            self._say(self._blind_alert())
             self._blind_since = now
-            self._dispatcher.wake(self._store.take([self._blind_alert("firing", now)]))
-        elif not blind and self._blind_since is not None:
-            self._dispatcher.wake(self._store.take([self._blind_alert("resolved", now)]))
-            self._blind_since = None
-        elif not blind:
-            # One that was open when this process began: it is heard again.
+        elif not blind and self._heard is not None:
+            # Also one that was open when this process began: not before the Watchdog is really heard.
+            for incident in self._emergency.open():
+                if incident.fingerprint == BLIND:
+                    self._emergency.over(incident, now)
             for incident in self._store.open_incidents():
-                if incident.fingerprint == _BLIND:
-                    self._dispatcher.wake(self._store.close_incident(incident.id))
+                if incident.fingerprint == BLIND:
+                    self._dispatcher.wake(self._store.close_incident(incident.id, now, ""))
+            self._blind_since = None
 
-    def _blind_alert(self, status: str, now: float) -> Alert:
+    def _say(self, alert: Alert) -> None:
+        """Record an alert of our own.
+
+        Raises sqlite3.Error when that fails; the page is sent from memory then, and still has to be recorded.
+        """
+        try:
+            channels = self._store.take([alert], told=self._emergency.told([alert]))
+        except sqlite3.Error as error:
+            self._emergency.failed([alert], error)
+            raise
+        self._emergency.recorded([alert])
+        self._dispatcher.wake(channels)
+
+    def _blind_alert(self) -> Alert:
         return Alert(
-            _BLIND,
-            "firing" if status == "firing" else "resolved",
-            self._blind_since or now,
-            now if status == "resolved" else None,
+            BLIND,
+            "firing",
+            (self._heard or self._began) + BLIND_AFTER,  # the same at each try
+            None,
             {"alertname": "MonitoringBlind", "severity": "page", "headline": "MONITORING BLIND", "source": "notifier"},
             {
-                "summary": f"Monitoring is blind: Alertmanager's Watchdog has not been heard for {BLIND_AFTER / 60:.0f} min",
-                "impact": "Trouble would go unseen. Alerts themselves may flow well.",
+                "pending": f"{BLIND_AFTER:.0f}",
+                "summary": "Monitoring is blind: Alertmanager's Watchdog is not heard, so Prometheus or Alertmanager stands still",
+                "impact": "Trouble at Kafka, MirrorMaker or the communities would go unseen. Alerts themselves may flow well.",
                 "first": "systemctl status prometheus prometheus-alertmanager on the monitor machine",
                 "runbook_url": "docs/runbook.md#monitoringblind",
             },
+            "notifier",
         )
 
-    def _reconcile(self, now: float, blind: bool) -> None:
+    def _reconcile(self, now: float, *, blind: bool) -> None:
         """Close what Alertmanager has not known for 5 minutes, while it and Prometheus were well throughout."""
-        incidents = [i for i in self._store.open_incidents() if i.fingerprint != _BLIND]
-        if not incidents or blind:
+        if not self._sight.well or blind:
             self._absent.clear()
+            return
+        if now - self._reconciled < _RECONCILE_EVERY:
+            return
+        self._reconciled = now
+        incidents = [i for i in self._store.open_incidents() if i.fingerprint != BLIND and self.ours(i.source)]
+        memory = [i for i in self._emergency.open() if i.fingerprint != BLIND and self.ours(i.source)]
+        known = self._known() if incidents or memory else None
+        if known is None:
+            self._absent.clear()
+            return
+        absent = {(i.fingerprint, i.starts_at): i for i in (*memory, *incidents) if i.fingerprint not in known}
+        self._absent = {key: self._absent.get(key, now) for key in absent}
+        for key, since in list(self._absent.items()):
+            if now - since >= _ABSENT_FOR:
+                self._forget(absent[key], since)
+                del self._absent[key]
+
+    def _forget(self, incident: Incident, since: float) -> None:
+        _LOG.info("incident %d (%s) closed: its source has not known it for 5 minutes", incident.id, incident.fingerprint)
+        if incident.id:
+            self._dispatcher.wake(self._store.close_incident(incident.id, since))
+        else:
+            self._emergency.over(incident, since)
+
+    def _known(self) -> set[str] | None:
+        """Return the fingerprints that Alertmanager holds; None when it does not say."""
+        try:
+            answer = requests.get(f"http://{self._config.alertmanager.address}/api/v2/alerts", timeout=5)
+            answer.raise_for_status()
+            return {str(alert["fingerprint"]) for alert in answer.json()}
+        except (requests.RequestException, ValueError, KeyError, TypeError):
+            return None
+
+    def _ping(self, now: float, *, blind: bool) -> None:
+        """Beat outside only while all that a page needs is there: sight, record, channels."""
+        if not self._dead_man or now - self._pinged < _PING_EVERY:
+            return
+        self._pinged = now
+        if blind or not self._store.writable() or not self._pages_arrive(now):
             return
         try:
-            base = f"http://{self._config.alertmanager.address}"
-            answer = requests.get(f"{base}/api/v2/alerts", timeout=5)
-            answer.raise_for_status()
-            known = {str(alert["fingerprint"]) for alert in answer.json()}
-            requests.get(f"http://{self._config.prometheus.address}/-/ready", timeout=5).raise_for_status()
-        except (requests.RequestException, ValueError, KeyError):
-            self._absent.clear()
-            return
-        absent = {i.id for i in incidents if i.fingerprint not in known}
-        self._absent = {number: self._absent.get(number, now) for number in absent}
-        for number, since in list(self._absent.items()):
-            if now - since >= _ABSENT_FOR:
-                _LOG.info("incident %d closed: its source has not known it for 5 minutes", number)
-                self._dispatcher.wake(self._store.close_incident(number))
-                del self._absent[number]
+            requests.post(self._dead_man, timeout=5)
+        except requests.RequestException as error:
+            _LOG.warning("the outside dead-man's switch does not answer: %s", type(error).__name__)
 
-    def _ping(self, blind: bool) -> None:
-        """Beat outside only while all that a page needs is there: sight, record, channels."""
-        well = not blind and self._store.writable() and any(book.healthy for book in self._dispatcher.books.values())
-        if well and self._dead_man:
-            try:
-                requests.post(self._dead_man, timeout=5)
-            except requests.RequestException as error:
-                _LOG.warning("the outside dead-man's switch does not answer: %s", type(error).__name__)
+    def _pages_arrive(self, now: float) -> bool:
+        """Tell whether the channels of a page work.
+
+        A provider that is away for some minutes while another tells everything wakes nobody; a worker that is
+        dead, or a channel that stays broken, does.
+        """
+        names = [name for name in channels_for(self._config, PAGE) if name in self._dispatcher.channels]
+        books = self._dispatcher.books
+        if not all(self._dispatcher.running(name) for name in names):
+            return False
+        broken = [books[name].broken_since or now for name in names if not books[name].works]
+        return len(broken) < max(1, len(names)) and all(now - since < _BROKEN_FOR for since in broken)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Protocol
 
-from notifier.model import Delivery
-from notifier.render import Message
+from notifier.message import Message
+from notifier.model import Delivery, Receipt
 
 
 class Channel(Protocol):
@@ -14,8 +13,8 @@ class Channel(Protocol):
 
     name: str
 
-    def send(self, delivery: Delivery, message: Message) -> Mapping[str, str]:
-        """Deliver; return what has to be remembered of the incident there. Raises DeliveryError."""
+    def send(self, delivery: Delivery, message: Message) -> Receipt:
+        """Deliver; say what has to be remembered and who missed it. Raises DeliveryError when nobody took it."""
 
 
 __all__ = ["Channel"]

@@ -1,7 +1,8 @@
-"""Slack: one message per incident, edited in place; its end also as a reply, since an edit notifies nobody.
+"""Slack: one message per incident, edited in place; what must be noticed also as a reply, since an edit notifies nobody.
 
-Web API: chat.postMessage, chat.update, conversations.history (docs.slack.dev). The library's own hidden
-retries are off: whether to send again is decided by the queue.
+A reply notifies who follows the thread; a page that fires again or that nobody acknowledges is also shown to
+the channel. Web API: chat.postMessage, chat.update (docs.slack.dev). The library's own hidden retries are
+off: whether to send again is decided by the queue.
 """
 
 from __future__ import annotations
@@ -12,18 +13,29 @@ from typing import Any
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError, SlackClientError
 
-from notifier.model import Delivery, DeliveryError, retry_after
-from notifier.render import Message
+from notifier.channels.slack_lookup import Lookup
+from notifier.message import Message
+from notifier.model import Delivery, DeliveryError, Receipt, retry_after
 from zads.config import Slack
 
 _TIMEOUT = 10
 _SECTION_MOST = 2900
 # What passes by itself; every other error name stays until somebody changes something.
-_TRANSIENT = {"ratelimited", "rate_limited", "internal_error", "fatal_error", "service_unavailable", "request_timeout"}
-_CANNOT_EDIT = {"cant_update_message", "edit_window_closed", "message_not_found", "is_inactive"}
+_TRANSIENT = {"ratelimited", "rate_limited", "service_unavailable", "update_failed", "team_added_to_org"}
+# Slack failed at its own end: the message may be there all the same.
+_AMBIGUOUS = {"internal_error", "fatal_error", "request_timeout"}
+_CANNOT_EDIT = {"cant_update_message", "edit_window_closed", "message_not_found", "is_inactive", "block_mismatch"}
+_NO_THREAD = {
+    "thread_not_found",
+    "cannot_reply_to_message",
+    "message_not_found",
+    "thread_locked",
+    "restricted_action_thread_locked",
+}
 _TOO_MUCH = {"invalid_blocks", "msg_blocks_too_long", "invalid_blocks_format", "msg_too_long"}
-_WORDS = {"firing": "FIRING", "acknowledged": "ACKNOWLEDGED", "resolved": "RESOLVED"}
 _SIGNS = {"firing": ":red_circle:", "acknowledged": ":large_yellow_circle:", "resolved": ":large_green_circle:"}
+_TICKET = ":large_orange_circle:"
+_PERHAPS = "Perhaps a repeat: Slack did not confirm the first try, and the bot may not look whether it arrived."
 
 
 def escape(text: str) -> str:
@@ -38,64 +50,63 @@ class SlackChannel:
 
     def __init__(self, settings: Slack, token: str) -> None:
         self._channel = settings.channel
-        self._channel_id: str | None = None  # told by an answer; history wants the id, not the name
         self._client = WebClient(token, base_url=settings.base_url, timeout=_TIMEOUT, retry_handlers=[])
+        self._lookup = Lookup(settings.channel, self._call)
 
-    def send(self, delivery: Delivery, message: Message) -> Mapping[str, str]:
+    def send(self, delivery: Delivery, message: Message) -> Receipt:
         """Post, edit or reply."""
         ts, channel = delivery.references.get("ts"), delivery.references.get("channel", self._channel)
         if ts is None:
-            known = self._posted(delivery) if delivery.doubtful else None
-            return known or self._post(delivery, message, self._channel)
-        if delivery.kind == "reminder":
-            self._post(delivery, message, channel, thread=ts)
-            return {}
+            return self._first(delivery, message)
+        if delivery.kind != "reminder":
+            try:
+                self._call("chat_update", channel=channel, ts=ts, **self._content(delivery, message))
+            except DeliveryError as error:
+                if str(error) not in _CANNOT_EDIT:
+                    raise
+                return self._first(delivery, message)
+        if delivery.kind == "acknowledged" or (delivery.doubtful and self._lookup.replied(delivery, channel, ts)):
+            return Receipt()
+        broadcast = delivery.kind in {"firing", "reminder"} and delivery.incident.severity == "page"
         try:
-            self._call("chat_update", channel=channel, ts=ts, **self._content(delivery, message))
+            self._post(delivery, message, channel, thread_ts=ts, reply_broadcast=broadcast)
         except DeliveryError as error:
-            if str(error) not in _CANNOT_EDIT:
+            if str(error) not in _NO_THREAD:
                 raise
-            return self._post(delivery, message, self._channel)
-        if delivery.kind in {"resolved", "firing"}:
-            self._post(delivery, message, channel, thread=ts)
-        return {}
+            return self._first(delivery, message)
+        return Receipt()
 
-    def _posted(self, delivery: Delivery) -> Mapping[str, str] | None:
-        """Look whether an earlier try reached Slack although no answer came back."""
-        channel = self._channel_id
-        if channel is None:
-            return None
-        try:
-            answer = self._call("conversations_history", channel=channel, limit=50, include_all_metadata=True)
-        except DeliveryError as error:
-            if not error.permanent:
-                raise
-            return None  # the bot may not read history: rather twice than never
-        for entry in answer.get("messages") or []:
-            payload = (entry.get("metadata") or {}).get("event_payload") or {}
-            if str(payload.get("delivery")) == str(delivery.id):
-                return {"ts": str(entry["ts"]), "channel": channel}
-        return None
+    def _first(self, delivery: Delivery, message: Message) -> Receipt:
+        """Post a message of its own, unless an earlier try did although no answer came back."""
+        if delivery.doubtful:
+            looked, known = self._lookup.posted(delivery)
+            if known:
+                return Receipt(known)
+            if not looked:
+                message = message.noting(_PERHAPS)
+        return Receipt(self._post(delivery, message, self._channel))
 
-    def _post(self, delivery: Delivery, message: Message, channel: str, thread: str | None = None) -> Mapping[str, str]:
-        extra: dict[str, Any] = {"thread_ts": thread} if thread else {}
-        if thread and delivery.kind == "resolved":
-            extra["reply_broadcast"] = False
-        answer = self._call("chat_postMessage", channel=channel, **self._content(delivery, message), **extra)
-        self._channel_id = str(answer["channel"])
-        return {} if thread else {"ts": str(answer["ts"]), "channel": self._channel_id}
+    def _post(self, delivery: Delivery, message: Message, channel: str, **thread: Any) -> Mapping[str, str]:
+        answer = self._call("chat_postMessage", channel=channel, **self._content(delivery, message), **thread)
+        self._lookup.learn(str(answer["channel"]))
+        return {"ts": str(answer["ts"]), "channel": str(answer["channel"])}
 
     def _content(self, delivery: Delivery, message: Message) -> dict[str, Any]:
-        links = " · ".join(f"<{url}|{escape(name)}>" for name, url in message.links)
-        body = "\n".join(escape(line) for line in message.lines)[:_SECTION_MOST]
-        head = f"{_SIGNS[message.state]} *{_WORDS[message.state]}* {escape(message.title)}"
-        texts = [head, body or " ", links[:_SECTION_MOST]]
+        sign = _TICKET if message.state == "firing" and message.severity != "page" else _SIGNS[message.state]
+        head = f"{sign} *{message.tag}* {escape(message.title)}"
+        body = [escape(line) for line in message.what]
+        body += [escape(message.impact)] if message.impact else []
+        body += [f"*First:* {escape(message.first)}"] if message.first else []
+        body += [f"_{escape(note)}_" for note in message.notes]
+        # Addresses hold nothing that ends a link (links.safe); an ampersand is escaped there too.
+        links = " · ".join(f"<{escape(url)}|{escape(name)}>" for name, url in message.links)
+        texts = [head, "\n".join(body)[:_SECTION_MOST] or " ", links]
         return {
             "text": escape(message.title),
             "blocks": [{"type": "section", "text": {"type": "mrkdwn", "text": text}} for text in texts],
             "metadata": {
                 "event_type": "zads_incident",
-                "event_payload": {"state": message.state, "incident": delivery.incident.id, "delivery": str(delivery.id)},
+                "event_payload": {"state": message.state, "incident": delivery.incident.id, "delivery": delivery.key},
             },
             "unfurl_links": False,
         }
@@ -121,8 +132,9 @@ class SlackChannel:
         name = str(response.get("error", "unknown"))
         headers = {key.lower(): value for key, value in (getattr(response, "headers", None) or {}).items()}
         wait = retry_after(headers.get("retry-after"))
-        if status == 429 or name in _TRANSIENT or status >= 500:
-            return DeliveryError(name[:200], retry_after=wait, doubtful=status >= 500)
+        ambiguous = status >= 500 or name in _AMBIGUOUS
+        if status == 429 or name in _TRANSIENT or ambiguous:
+            return DeliveryError(name[:200], retry_after=wait, doubtful=ambiguous)
         # Slack names its errors in one word; a sentence or a page is from somebody in between (a proxy) and passes.
         if not name.isidentifier():
             return DeliveryError(f"no answer of Slack's: {name[:200]}", doubtful=True)

@@ -1,0 +1,146 @@
+"""The notifier put together: the record, the channels, their workers, the watch, the web side."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import sys
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypeVar
+
+from starlette.applications import Starlette
+
+from notifier.channels import Channel
+from notifier.dispatch import Dispatcher
+from notifier.emergency import Emergency
+from notifier.facts import Facts
+from notifier.login import Login, is_loopback
+from notifier.model import PAGE
+from notifier.render import Renderer
+from notifier.routing import channels_for, fallback_for, on_call
+from notifier.sight import Sight
+from notifier.site import Site
+from notifier.store import Store
+from notifier.watch import Watch
+from notifier.webhook import Intake
+from zads.config import Config, ConfigError, ConfigErrors, SecretError, host_port
+
+Secret = TypeVar("Secret", str, "str | None")
+
+
+def _or_error(errors: list[ConfigError], read: Callable[[], Secret], missing: Secret) -> Secret:
+    """Return a secret; where it cannot be had, note why."""
+    try:
+        return read()
+    except SecretError as error:
+        errors.append(ConfigError(error.key, error.why))
+        return missing
+
+
+def build_channels(config: Config, source: str) -> list[Channel]:
+    """Return the configured channels.
+
+    Raises ConfigErrors with every secret that is missing.
+    """
+    from notifier.channels.email import EmailChannel
+    from notifier.channels.pagerduty import PagerDutyChannel
+    from notifier.channels.slack import SlackChannel
+
+    settings, errors, channels = config.notifier, list[ConfigError](), list[Channel]()
+    if settings.pagerduty:
+        key = _or_error(errors, settings.pagerduty.routing_key, "")
+        channels.append(PagerDutyChannel(settings.pagerduty, key, config.site.name))
+    if settings.slack:
+        channels.append(SlackChannel(settings.slack, _or_error(errors, settings.slack.token, "")))
+    if settings.email:
+        channels.append(EmailChannel(settings.email, _or_error(errors, settings.email.password, None)))
+    if errors:
+        raise ConfigErrors(source, errors)
+    return channels
+
+
+def read_access(config: Config, source: str) -> tuple[str, str | None]:
+    """Return the token that Alertmanager shows, and the page's password where there is one.
+
+    Raises ConfigErrors with every secret that is missing.
+    """
+    errors: list[ConfigError] = []
+    token = _or_error(errors, config.notifier.token, "")
+    password = _or_error(errors, config.notifier.password, None)
+    if errors:
+        raise ConfigErrors(source, errors)
+    return token, password
+
+
+def open_store(config: Config) -> Store:
+    """Open the record as its owner; a damaged one is moved aside and begun anew, aloud."""
+    file = config.notifier.store
+
+    def routes(severity: str) -> tuple[str, ...]:
+        return channels_for(config, severity)
+
+    try:
+        return Store(file, routes)
+    except sqlite3.DatabaseError as error:
+        if isinstance(error, sqlite3.OperationalError):
+            raise
+        aside = file.with_suffix(f".damaged-{int(time.time())}")
+        file.rename(aside)
+        for extra in ("-wal", "-shm"):
+            Path(f"{file}{extra}").unlink(missing_ok=True)
+        print(f"{file} is damaged ({error}): it was moved to {aside}, a new one is begun", file=sys.stderr)  # noqa: T201 - the operator's terminal
+        return Store(file, routes)
+
+
+class Notifier:
+    """Everything of one process; nothing runs before `start`."""
+
+    def __init__(
+        self,
+        config: Config,
+        store: Store,
+        channels: list[Channel],
+        token: str,
+        password: str | None,
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.config, self.store = config, store
+        settings = config.notifier
+        self.sight = Sight(config, store, clock=clock)
+        renderer = Renderer(
+            settings.external_url,
+            on_call=lambda: on_call(config, datetime.now(UTC)),
+            facts=Facts(config, lambda: self.sight.well, clock=clock),
+            reminder=settings.reminder,
+            clock=clock,
+        )
+        self.dispatcher = Dispatcher(
+            store,
+            channels,
+            renderer,
+            fallback=lambda channel, severity, broken: fallback_for(config, channel, severity, broken),
+            clock=clock,
+        )
+        self.emergency = Emergency(self.dispatcher, channels_for(config, PAGE), clock=clock)
+        dead_man = os.environ.get("ZADS_DEADMAN_URL")
+        self.watch = Watch(config, store, self.dispatcher, self.sight, self.emergency, dead_man, clock=clock)
+        login = Login(password, open_to_all=is_loopback(host_port(settings.listen)[0]))
+        intake = Intake(store, self.dispatcher, self.watch, self.emergency, token)
+        site = Site(config, store, self.dispatcher, self.watch, login)
+        self.application = Starlette(routes=[*intake.routes(), *site.routes()])
+
+    def start(self) -> None:
+        """Start to send and to watch."""
+        self.dispatcher.start()
+        self.watch.start()
+
+    def stop(self) -> None:
+        """Finish what is claimed, and close the record."""
+        self.watch.stop()
+        self.emergency.stop()
+        self.dispatcher.stop()
+        self.store.close()

@@ -1,0 +1,201 @@
+"""Taking in: what is news, what is a repetition, which episode an end belongs to."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Collection, Iterable, Mapping
+
+from notifier.intake import Refused
+from notifier.model import Alert
+from notifier.store.record import Record
+
+REOPEN_WITHIN = 1800.0
+# A pair of Alertmanagers may tell a firing after its end; later than this it is a firing again (Prometheus
+# was away, the end was none, and the alert kept its startsAt).
+OVERTAKEN_WITHIN = 120.0
+_REFUSED_KEPT, _REFUSED_MOST = 200, 100_000
+Episode = tuple[str, float]
+Told = Mapping[Episode, Mapping[str, Mapping[str, str]]]
+
+
+class Incidents(Record):
+    """Alerts become events, incidents and deliveries, all of a body in one transaction."""
+
+    def take(self, alerts: Iterable[Alert], *, held: Collection[Episode] = (), told: Told | None = None) -> set[str]:
+        """Record the alerts of one body and return the channels that got something to do.
+
+        `held`: ends that are not believed, since who reports them may have lost sight; reconciliation closes
+        those incidents. `told`: what went out from memory while the record could not be written, by channel
+        with what is to be remembered; it is not sent again.
+        Raises sqlite3.Error when it cannot be committed: the sender must not be told that all is well.
+        """
+        channels: set[str] = set()
+        with self._write() as db:
+            for alert in alerts:
+                if alert.status == "firing":
+                    channels |= self._firing(db, alert, (told or {}).get(alert.episode, {}))
+                else:
+                    channels |= self._end(db, alert, held=alert.episode in held)
+        return channels
+
+    def keep_refused(self, refused: Iterable[Refused]) -> None:
+        """Keep what could not be understood, for inspection; the newest 200."""
+        with self._write() as db:
+            db.executemany(
+                "INSERT INTO refused (at, reason, body) VALUES (?,?,?)",
+                [(self._clock(), one.reason, one.text[:_REFUSED_MOST]) for one in list(refused)[-_REFUSED_KEPT:]],
+            )
+            db.execute("DELETE FROM refused WHERE id<=(SELECT MAX(id) FROM refused)-?", (_REFUSED_KEPT,))
+
+    @staticmethod
+    def _opened(db: sqlite3.Connection, fingerprint: str) -> sqlite3.Row | None:
+        query = "SELECT * FROM incidents WHERE fingerprint=? AND state!='resolved' ORDER BY id DESC LIMIT 1"
+        row: sqlite3.Row | None = db.execute(query, (fingerprint,)).fetchone()
+        return row
+
+    def _event(self, db: sqlite3.Connection, alert: Alert, status: str, incident: int | None) -> None:
+        db.execute(
+            "INSERT OR IGNORE INTO events (fingerprint, starts_at, status, at, incident) VALUES (?,?,?,?,?)",
+            (alert.fingerprint, alert.starts_at, status, self._clock(), incident),
+        )
+
+    def _firing(self, db: sqlite3.Connection, alert: Alert, told: Mapping[str, Mapping[str, str]]) -> set[str]:
+        now, opened = self._clock(), self._opened(db, alert.fingerprint)
+        ended = db.execute(
+            "SELECT MAX(at) AS at FROM events WHERE fingerprint=? AND starts_at>=? AND status='resolved'", alert.episode
+        ).fetchone()["at"]
+        if ended is not None and abs(now - ended) < OVERTAKEN_WITHIN:
+            return set()  # overtaken by its end
+        known = {
+            row["status"]
+            for row in db.execute("SELECT status FROM events WHERE fingerprint=? AND starts_at=?", alert.episode)
+        }
+        notes = json.dumps(dict(alert.annotations))
+        if "firing" in known and opened is not None:
+            # A repetition or the other Alertmanager's copy; its numbers may be newer.
+            if alert.starts_at >= opened["latest_starts_at"]:
+                db.execute("UPDATE incidents SET annotations=? WHERE id=?", (notes, opened["id"]))
+            return set()
+        # The same episode is back: its first events are history, so that its next end counts.
+        db.execute(
+            "UPDATE events SET status=status || '#' || id WHERE fingerprint=? AND starts_at=? AND status IN ('firing', 'resolved')",
+            alert.episode,
+        )
+        if opened is not None:
+            db.execute(
+                "UPDATE incidents SET labels=?, annotations=?, latest_starts_at=MAX(latest_starts_at, ?) WHERE id=?",
+                (json.dumps(dict(alert.labels)), notes, alert.starts_at, opened["id"]),
+            )
+            self._event(db, alert, "firing", opened["id"])
+            return set()
+        incident = self._begin(db, alert, notes, now)
+        self._event(db, alert, "firing", incident)
+        self._note_told(db, incident, told, now)
+        return self._queue(db, incident, "firing", set(self._routes(alert.severity)) - set(told), now)
+
+    @staticmethod
+    def _begin(db: sqlite3.Connection, alert: Alert, notes: str, now: float) -> int:
+        """Open an incident, or the last one again when it ended not long ago."""
+        labels, starts_at = json.dumps(dict(alert.labels)), alert.starts_at
+        recent = db.execute(
+            "SELECT id FROM incidents WHERE fingerprint=? AND state='resolved' AND resolved_at>? ORDER BY id DESC LIMIT 1",
+            (alert.fingerprint, now - REOPEN_WITHIN),
+        ).fetchone()
+        if recent is not None:
+            db.execute(
+                "UPDATE incidents SET state='firing', labels=?, annotations=?, severity=?, starts_at=?, latest_starts_at=?,"
+                " source=?, resolved_at=NULL, ending='', acknowledged_at=NULL, acknowledged_by='', reminded_at=? WHERE id=?",
+                (labels, notes, alert.severity, starts_at, starts_at, alert.source, now, recent["id"]),
+            )
+            return int(recent["id"])
+        cursor = db.execute(
+            "INSERT INTO incidents (fingerprint, state, severity, labels, annotations, starts_at, latest_starts_at, source,"
+            " opened_at, reminded_at) VALUES (?,'firing',?,?,?,?,?,?,?,?)",
+            (alert.fingerprint, alert.severity, labels, notes, starts_at, starts_at, alert.source, now, now),
+        )
+        return int(cursor.lastrowid or 0)
+
+    @staticmethod
+    def _note_told(db: sqlite3.Connection, incident: int, told: Mapping[str, Mapping[str, str]], now: float) -> None:
+        for channel, references in told.items():
+            db.execute(
+                "INSERT INTO deliveries (incident, channel, kind, state, next_at, created_at, sent_at, error)"
+                " VALUES (?,?,'firing','sent',?,?,?,'from memory')",
+                (incident, channel, now, now, now),
+            )
+            db.executemany(
+                "INSERT OR REPLACE INTO refs (incident, channel, name, value) VALUES (?,?,?,?)",
+                [(incident, channel, name, value) for name, value in references.items()],
+            )
+
+    def _end(self, db: sqlite3.Connection, alert: Alert, *, held: bool) -> set[str]:
+        query = "SELECT 1 FROM events WHERE fingerprint=? AND starts_at=? AND status='resolved'"
+        if db.execute(query, alert.episode).fetchone():
+            return set()  # a repetition
+        opened = self._opened(db, alert.fingerprint)
+        if opened is None:
+            self._event(db, alert, "resolved", None)
+            return set()  # never heard of: kept as an event, told to nobody
+        ours = opened["latest_starts_at"] <= alert.starts_at  # else the end of an older episode
+        if ours and held:
+            self._event(db, alert, "held", opened["id"])
+            return set()
+        self._event(db, alert, "resolved", opened["id"])
+        return self._resolve(db, opened, alert.ends_at or self._clock()) if ours else set()
+
+    def _resolve(self, db: sqlite3.Connection, opened: sqlite3.Row, at: float, ending: str = "") -> set[str]:
+        now, incident = self._clock(), int(opened["id"])
+        at = max(min(at, now), opened["starts_at"])
+        query = "UPDATE incidents SET state='resolved', resolved_at=?, ending=? WHERE id=?"
+        db.execute(query, (at, ending, incident))
+        told = db.execute("SELECT DISTINCT channel FROM deliveries WHERE incident=?", (incident,)).fetchall()
+        return self._queue(db, incident, "resolved", [row["channel"] for row in told], now)
+
+    @staticmethod
+    def _queue(
+        db: sqlite3.Connection, incident: int, kind: str, channels: Iterable[str], now: float, fallback_for: str = ""
+    ) -> set[str]:
+        channels = set(channels)
+        db.executemany(
+            "INSERT INTO deliveries (incident, channel, kind, state, next_at, created_at, fallback_for) VALUES (?,?,?,?,?,?,?)",
+            [(incident, channel, kind, "pending", now, now, fallback_for) for channel in sorted(channels)],
+        )
+        return channels
+
+    # -- what people and the watch do --------------------------------------------------------
+
+    def acknowledge(self, incident: int, by: str) -> set[str]:
+        """Acknowledge a firing incident; return the channels that have to tell it."""
+        now = self._clock()
+        with self._write() as db:
+            changed = db.execute(
+                "UPDATE incidents SET state='acknowledged', acknowledged_at=?, acknowledged_by=? WHERE id=? AND state='firing'",
+                (now, by, incident),
+            )
+            if not changed.rowcount:
+                return set()
+            told = db.execute(
+                "SELECT DISTINCT channel FROM deliveries WHERE incident=? AND channel IN ('slack', 'pagerduty')", (incident,)
+            ).fetchall()
+            return self._queue(db, incident, "acknowledged", [row["channel"] for row in told], now)
+
+    def close_incident(self, incident: int, at: float, ending: str = "unseen") -> set[str]:
+        """Resolve an incident that nobody reports as ended: its source no longer knows it, first seen so `at`."""
+        with self._write() as db:
+            row = db.execute("SELECT * FROM incidents WHERE id=? AND state!='resolved'", (incident,)).fetchone()
+            return set() if row is None else self._resolve(db, row, at, ending)
+
+    def remind(self, every: float) -> set[str]:
+        """Queue a reminder for each page that nobody has acknowledged for `every` seconds."""
+        now = self._clock()
+        channels: set[str] = set()
+        with self._write() as db:
+            rows = db.execute(
+                "SELECT id, severity FROM incidents WHERE state='firing' AND severity='page' AND reminded_at<?",
+                (now - every,),
+            ).fetchall()
+            for row in rows:
+                db.execute("UPDATE incidents SET reminded_at=? WHERE id=?", (now, row["id"]))
+                channels |= self._queue(db, row["id"], "reminder", self._routes(row["severity"]), now)
+        return channels

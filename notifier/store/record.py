@@ -1,0 +1,146 @@
+"""The file under the record: opened, migrated, written by one at a time, tried again while it cannot be used."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+from notifier.model import Delivery, Incident
+from notifier.store import schema
+
+_LOG = logging.getLogger(__name__)
+_BUSY = 2.0  # seconds: the webhook must be answered well before its sender gives up
+Routes = Callable[[str], Iterable[str]]
+
+
+class Record:
+    """The database file; safe to use from several threads.
+
+    `owner`: this process sends what is queued, so what was claimed when its predecessor ended is claimed by
+    nobody now. A tool that looks at the file of a running notifier is no owner: it neither makes nor changes
+    the file's tables, and a claim is none of its business.
+    A file that cannot be opened (full disk, read-only) is tried again at each use, which raises sqlite3.Error
+    until then: the notifier must start all the same, since it can still page from memory.
+    """
+
+    def __init__(self, file: Path, routes: Routes, *, owner: bool = True, clock: Callable[[], float] = time.time) -> None:
+        self._file, self._routes, self._owner, self._clock = file, routes, owner, clock
+        self._lock = threading.RLock()
+        self._connection: sqlite3.Connection | None = None
+        self._closed = False
+        try:
+            self._open()
+        except sqlite3.OperationalError as error:
+            if not owner:
+                raise
+            _LOG.error("%s cannot be used, pages are sent from memory until it can: %s", file, error)
+
+    def _open(self) -> sqlite3.Connection:
+        """Return the connection; open it first where it is not."""
+        if self._connection is not None:
+            return self._connection
+        if self._closed:
+            raise sqlite3.OperationalError("the record is closed")
+        db = self._connect()
+        try:
+            db.row_factory = sqlite3.Row
+            db.execute("PRAGMA synchronous=FULL")
+            if self._owner:
+                db.execute("PRAGMA journal_mode=WAL")
+                schema.migrate(db, self._file)
+                db.execute("UPDATE deliveries SET state='pending', doubtful=1 WHERE state='claimed'")
+            elif schema.version(db) != schema.VERSION:
+                raise sqlite3.OperationalError(f"{self._file} is of another version: restart the notifier first")
+        except BaseException:
+            db.close()
+            raise
+        self._connection = db
+        return db
+
+    def _connect(self) -> sqlite3.Connection:
+        if self._owner:
+            try:
+                self._file.parent.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise sqlite3.OperationalError(f"{self._file.parent}: {error.strerror}") from None
+        elif not self._file.exists():
+            raise sqlite3.OperationalError(f"there is no record {self._file}: the notifier has never run here")
+        mode = "rwc" if self._owner else "rw"
+        uri = f"file:{quote(str(self._file.absolute()))}?mode={mode}"
+        return sqlite3.connect(uri, uri=True, check_same_thread=False, isolation_level=None, timeout=_BUSY)
+
+    def close(self) -> None:
+        """Close the file for good."""
+        with self._lock:
+            self._closed = True
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
+
+    @contextmanager
+    def _write(self) -> Iterator[sqlite3.Connection]:
+        with self._lock:
+            db = self._open()
+            db.execute("BEGIN IMMEDIATE")
+            try:
+                yield db
+                db.execute("COMMIT")
+            except BaseException:
+                # A full disk ends the transaction by itself; a COMMIT that failed leaves it open.
+                if db.in_transaction:
+                    db.execute("ROLLBACK")
+                raise
+
+    def _read(self, query: str, *values: object) -> list[sqlite3.Row]:
+        with self._lock:
+            return self._open().execute(query, values).fetchall()
+
+    @staticmethod
+    def _incident(row: sqlite3.Row) -> Incident:
+        return Incident(
+            row["id"],
+            row["fingerprint"],
+            row["state"],
+            row["severity"],
+            json.loads(row["labels"]),
+            json.loads(row["annotations"]),
+            row["starts_at"],
+            row["opened_at"],
+            row["resolved_at"],
+            row["acknowledged_at"],
+            row["acknowledged_by"],
+            row["source"],
+            row["ending"],
+        )
+
+    @staticmethod
+    def _attempt(db: sqlite3.Connection, delivery: Delivery, at: float, outcome: str, detail: str) -> None:
+        values = (delivery.id, at, outcome, detail[:500])
+        db.execute("INSERT INTO attempts (delivery, at, outcome, detail) VALUES (?,?,?,?)", values)
+
+    # -- signs of life -------------------------------------------------------------------------
+
+    def beat(self, name: str, at: float | None = None) -> None:
+        """Note when something was last seen: now, or at another time."""
+        with self._write() as db:
+            db.execute("INSERT OR REPLACE INTO heartbeats VALUES (?,?)", (name, self._clock() if at is None else at))
+
+    def last_beat(self, name: str) -> float | None:
+        """Return when something was last seen."""
+        rows = self._read("SELECT at FROM heartbeats WHERE name=?", name)
+        return rows[0]["at"] if rows else None
+
+    def writable(self) -> bool:
+        """Tell whether something can be committed now."""
+        try:
+            self.beat("self")
+        except sqlite3.Error:
+            return False
+        return True
