@@ -15,6 +15,7 @@ from zads.config import Config
 _LOG = logging.getLogger(__name__)
 _TIMEOUT = 0.5  # a page never waits longer than this for a number
 _KEPT = 60.0
+_STREAM = {"upstream", "mirror", "public"}  # the label `part` of alerts about services
 _QUERY = (
     'label_replace(sum(zads_mirror_behind_alerts), "fact", "waiting", "", "")'
     ' or label_replace(sum(zads_night_missing_alerts), "fact", "missing", "", "")'
@@ -31,13 +32,13 @@ class Facts:
 
     def __init__(self, config: Config, sighted: Callable[[], bool], *, clock: Callable[[], float] = time.time) -> None:
         self._url = f"http://{config.prometheus.address}/api/v1/query"
-        self._stream = {service.name for service in config.services if service.role in {"kafka", "mirror"}}
         self._sighted, self._clock, self._lock = sighted, clock, threading.Lock()
         self._known: dict[tuple[int, str], tuple[float, str]] = {}
 
     def __call__(self, incident: Incident) -> str:
         """Return the clause; the same for all channels that are told within a minute."""
-        concerned = incident.labels.get("about") == "stream" or incident.labels.get("service") in self._stream
+        # A security alert may name a service too: what waits is not its matter.
+        concerned = incident.labels.get("about") == "stream" or incident.labels.get("part") in _STREAM
         if not concerned or not self._sighted():
             return ""
         with self._lock:

@@ -6,6 +6,7 @@ from collections import Counter
 
 from wall.model import Look, Results, Tile, by, duration, moment, one, rate
 from zads.config import Community, Config
+from zads.render import part_names
 
 SHOWN = 5
 _WORST_FIRST: tuple[Look, ...] = ("bad", "warn", "unknown", "idle", "ok")
@@ -13,7 +14,7 @@ _WORST_FIRST: tuple[Look, ...] = ("bad", "warn", "unknown", "idle", "ok")
 
 def row(config: Config, results: Results, now: float) -> tuple[Tile, ...]:
     """Return the third row."""
-    view = _View(results, now)
+    view = _View(config, results, now)
     tiles = [(view.tile(community), view.lag.get(community.name, 0.0)) for community in config.communities]
     if len(tiles) <= SHOWN:
         return tuple(tile for tile, _ in tiles)
@@ -42,7 +43,7 @@ def _rest(tiles: list[Tile]) -> Tile:
 class _View:
     """The signals about communities, by name."""
 
-    def __init__(self, results: Results, now: float) -> None:
+    def __init__(self, config: Config, results: Results, now: float) -> None:
         self.now = now
         self.lag = by(results, "community_lag", "community")
         self._waiting = by(results, "community_waiting", "community")
@@ -60,7 +61,7 @@ class _View:
             s.labels.get("community", ""): s.value for s in starts if s.labels.get("alertname") == "CommunityDisconnected"
         }
         services = by(results, "services", "service")
-        self._kafka_gone = services.get("kafka-public", 1) == 0
+        self._kafka_gone = services.get(part_names(config)["public"], 1) == 0
 
     def tile(self, community: Community) -> Tile:
         """Return one community's tile."""

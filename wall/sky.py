@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from wall.model import Results, Tile, by, duration, one, utc
+from zads.config import Config
+from zads.render import part_names
 
-CHAIN = (("IPAC", "kafka-upstream"), ("MIRROR", "mirrormaker"), ("KAFKA", "kafka-public"))
+CHAIN = (("IPAC", "upstream"), ("MIRROR", "mirror"), ("KAFKA", "public"))
 NAMES = ("SKY", "ALERTS TONIGHT", "LAST ALERT", "DELAY")
 _DAY = 20 * 3600.0  # above this an hour of the day would be taken for today's
 _SLOWEST = 1 / 120  # exposures per second; slower is another program's turn or a gap, not a pace
@@ -16,11 +18,12 @@ def row(results: Results, now: float) -> tuple[Tile, ...]:
     return (_sky(results, now), _tonight(results), _last(results, now), _delay(results))
 
 
-def chain(results: Results) -> tuple[Tile, ...]:
+def chain(config: Config, results: Results) -> tuple[Tile, ...]:
     """Return the three links, each with a word; one that lives and does not answer is not called DOWN."""
     answering, up = by(results, "services", "service"), by(results, "service_up", "service")
-    tiles = []
-    for name, service in CHAIN:
+    names, tiles = part_names(config), []
+    for name, part in CHAIN:
+        service = names[part]
         if service not in answering:
             tiles.append(Tile(name, "UNKNOWN", "", "unknown"))
         elif answering[service] == 1:

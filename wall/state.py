@@ -65,7 +65,7 @@ def build(config: Config, results: Results | None, now: float, lost_since: float
     newest = one(results, "data_timestamp")
     if newest is None or now - newest > STALE_AFTER:
         return _blind(config, newest or lost_since, now, "Prometheus collects nothing")
-    above, third, chain = sky.row(results, now), communities.row(config, results, now), sky.chain(results)
+    above, third, chain = sky.row(results, now), communities.row(config, results, now), sky.chain(config, results)
     headline = _headline(config, results, (*chain, *above, *third), now)
     return Wall(headline, above, third, chain, _foot(config, results, now, newest), False, now)
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from typing import Protocol
 
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.exposition import generate_latest
 from prometheus_client.metrics_core import Metric
 
@@ -28,6 +28,7 @@ _STALE_AFTER = 3.0  # intervals
 _GZIP_FROM = 2_000
 _LONGEST_REST = 60.0  # seconds
 _HANGS_AFTER = 300.0  # seconds
+_PROCESS = ProcessCollector(registry=None)  # what this process takes, under the names that all programs use
 
 
 @dataclass
@@ -304,4 +305,4 @@ class CollectorLoop:
             dropped.add_metric([self.name, reason], count)
         build = metrics.gauge("zads_build_info")
         build.add_metric([product_version()], 1)
-        return [success, duration, last, overruns, errors, dropped, build]
+        return [success, duration, last, overruns, errors, dropped, build, *_PROCESS.collect()]

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socketserver import TCPServer
 from typing import Any
 
 from zads.collector import CollectorLoop
@@ -68,6 +69,11 @@ class _Http(ThreadingHTTPServer):
         self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
         self._free = threading.BoundedSemaphore(_MOST_CONNECTIONS)
         super().__init__(address, handler)
+
+    def server_bind(self) -> None:
+        """Bind without a look at DNS, which the standard library's server takes and which may hang."""
+        TCPServer.server_bind(self)
+        self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """Give the connection a thread, while there are not too many."""

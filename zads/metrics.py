@@ -412,6 +412,14 @@ _add(
 )
 
 _SERVICES = "services"
+_add(
+    _SERVICES,
+    "gauge",
+    "zads_config_last_apply_success",
+    "",
+    "1 when the last `zads config apply` took effect, 0 when it was refused.",
+)
+_add(_SERVICES, "gauge", "zads_config_last_apply_timestamp_seconds", "", "When `zads config apply` was last run.")
 _add(_SERVICES, "gauge", "zads_service_up", "service role host", "1 when the service's process is there.")
 _add(_SERVICES, "gauge", "zads_service_answering", "service role host", "1 when the service answers its own protocol.")
 _add(_SERVICES, "gauge", "zads_service_probe_seconds", "service role host", "Duration of the last successful probe.")

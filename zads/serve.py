@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
+import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import uvicorn
@@ -21,7 +22,20 @@ _GRACE = 5  # seconds: requests that are under way may end
 
 
 class Server(uvicorn.Server):
-    """A uvicorn server whose end by a signal is an orderly one; a second signal does not wait for requests."""
+    """A uvicorn server whose end by a signal is an orderly one; a second signal does not wait for requests.
+
+    `listening` is called once the address is ours: nobody else serves it, and signals are heeded.
+    """
+
+    def __init__(self, config: uvicorn.Config, listening: Callable[[], None] = lambda: None) -> None:
+        super().__init__(config)
+        self._listening = listening
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, then say so."""
+        await super().startup(sockets)
+        if self.started:
+            await asyncio.to_thread(self._listening)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -44,16 +58,16 @@ class Server(uvicorn.Server):
         self.force_exit, self.should_exit = self.should_exit, True
 
 
-def serve(application: Any, address: str, *, grace: int = _GRACE) -> bool:
+def serve(application: Any, address: str, *, grace: int = _GRACE, listening: Callable[[], None] = lambda: None) -> bool:
     """Serve an ASGI application on "host:port" until SIGTERM or SIGINT; tell whether it could listen at all.
 
-    Requests under way get `grace` seconds to end.
+    Requests under way get `grace` seconds to end. `listening` is called once, when the address is ours.
     """
     host, port = host_port(address)
     settings = uvicorn.Config(
         application, host=host, port=port, log_level="warning", access_log=False, timeout_graceful_shutdown=grace
     )
-    server = Server(settings)
+    server = Server(settings, listening)
     with contextlib.suppress(SystemExit):  # uvicorn's way to say that the address is taken; it has said why
         asyncio.run(server.serve())
     return server.started

@@ -6,7 +6,6 @@ inside; the schema is looked at once per distinct text, and only the packet's be
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 import re
@@ -34,6 +33,7 @@ MAGIC = b"Obj\x01"
 _SYNC_BYTES = 16
 _HEADER_ENTRIES_MOST = 100
 _SCHEMAS_MOST = 50
+_SCHEMA_MOST_BYTES = 200_000  # ZTF's has 23 kB
 _JD = (2_415_020.5, 2_488_069.5)  # 1900 to 2100
 _PROGRAMS = range(10)  # a topic's name has one digit for it
 _EXPOSURE_MOST = 86_400.0
@@ -68,7 +68,7 @@ class Decoder:
     """Decode packets; keeps what it learned of their schemas, the bad ones too."""
 
     def __init__(self) -> None:
-        self._schemas: dict[bytes, Any] = {}
+        self._schemas: dict[bytes, tuple[Any, Any] | None] = {}
 
     def decode(self, packet: bytes | None) -> AlertPacket:
         """Return what is wanted of the packet's first record.
@@ -87,10 +87,10 @@ class Decoder:
             raise BadPacketError("truncated") from None
         except ValueError:
             raise BadPacketError("corrupt") from None
-        schema = self._schema(header.get(b"avro.schema", b""))
+        writer, reader = self._schema(header.get(b"avro.schema", b""))
         block = self._block(packet, position, header.get(b"avro.codec", b"null"))
         try:
-            record: Any = fastavro.schemaless_reader(io.BytesIO(block), schema)
+            record: Any = fastavro.schemaless_reader(io.BytesIO(block), writer, reader)
         except EOFError:
             raise BadPacketError("truncated") from None
         except Exception:  # the library raises many kinds for bytes that do not fit the schema
@@ -129,16 +129,17 @@ class Decoder:
         except zlib.error:
             raise BadPacketError("corrupt") from None
 
-    def _schema(self, text: bytes) -> Any:
-        key = hashlib.blake2b(text, digest_size=16).digest()
-        if key not in self._schemas:
+    def _schema(self, text: bytes) -> tuple[Any, Any]:
+        if len(text) > _SCHEMA_MOST_BYTES:
+            raise BadPacketError("bad_schema")
+        if text not in self._schemas:
             if len(self._schemas) >= _SCHEMAS_MOST:
                 self._schemas.clear()
             try:
-                self._schemas[key] = prefix(json.loads(text))
+                self._schemas[text] = prefix(json.loads(text))
             except Exception:  # the library raises many kinds for what is no schema
-                self._schemas[key] = None
-        known = self._schemas[key]
+                self._schemas[text] = None
+        known = self._schemas[text]
         if known is None:
             raise BadPacketError("bad_schema")
         return known

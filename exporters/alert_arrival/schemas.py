@@ -7,6 +7,7 @@ are kept: what comes after them (history, cutouts) is never touched, neither bui
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import fastavro
@@ -17,20 +18,29 @@ _SMALLEST = {"null": 0, "boolean": 1, "int": 1, "long": 1, "float": 4, "double":
 _DEEPEST = 12
 
 
-def prefix(schema: Any) -> Any:
-    """Return the parsed schema of a packet's beginning, ending with the last wanted field; `schema` is changed.
+def prefix(schema: Any) -> tuple[Any, Any]:
+    """Return two parsed schemas: of a packet's beginning, ending with the last wanted field, and of what is wanted of it.
 
-    Raises ValueError for what is no record, recurses, or holds an array of values without a size. Raises much
-    else for what is no schema: the library's own errors.
+    `schema` is changed. Raises ValueError for what is no record, recurses, or holds an array of values without a
+    size. Raises much else for what is no schema: the library's own errors.
     """
     if schema["type"] != "record":
         raise ValueError("a packet is a record")
     schema["fields"] = _cut(schema["fields"], WANTED)
     last = schema["fields"][-1]
-    if last["name"] == "candidate" and isinstance(last["type"], dict) and last["type"].get("type") == "record":
+    if last["name"] == "candidate" and _is_record(last["type"]):
         last["type"]["fields"] = _cut(last["type"]["fields"], WANTED_CANDIDATE)
     _smallest(schema, {}, 0)
-    return fastavro.parse_schema(schema)
+    wanted = copy.deepcopy(schema)
+    wanted["fields"] = [field for field in wanted["fields"] if field["name"] in WANTED]
+    for field in wanted["fields"]:
+        if field["name"] == "candidate" and _is_record(field["type"]):
+            field["type"]["fields"] = [f for f in field["type"]["fields"] if f["name"] in WANTED_CANDIDATE]
+    return fastavro.parse_schema(schema), fastavro.parse_schema(wanted)
+
+
+def _is_record(schema: Any) -> bool:
+    return isinstance(schema, dict) and schema.get("type") == "record"
 
 
 def _cut(fields: list[Any], wanted: frozenset[str]) -> list[Any]:

@@ -16,6 +16,7 @@ from exporters.services.probes import TLS_SCHEMES, probe
 from exporters.services.processes import Finder
 from exporters.services.restarts import Restarts
 from zads import night
+from zads.apply_record import read_outcome
 from zads.collector import Reading
 from zads.config import Config, Service, host_port
 from zads.metrics import counter, gauge
@@ -72,7 +73,7 @@ class ServicesCollector:
         for host in self._config.hosts:
             hosts.add_metric([host.name], float(answers["host", host.name] is not None))
         families = self._services({name: value for (kind, name), value in answers.items() if kind == "service"})
-        return Reading(families=[*families, hosts, *self._night()], errors=dict(errors))
+        return Reading(families=[*families, hosts, *self._night(), *self._applied()], errors=dict(errors))
 
     def _certificates_due(self) -> dict[Key, Callable[[], float]]:
         """Return the question for each TLS listener's certificate, every ten minutes."""
@@ -120,6 +121,16 @@ class ServicesCollector:
     @staticmethod
     def _labels(service: Service) -> list[str]:
         return [service.name, service.role, service.host]
+
+    def _applied(self) -> list[Metric]:
+        """Say how the last `zads config apply` ended; nothing where there was none."""
+        outcome = read_outcome(self._config.exporters.state_dir)
+        if outcome is None:
+            return []
+        success, at = gauge("zads_config_last_apply_success"), gauge("zads_config_last_apply_timestamp_seconds")
+        success.add_metric([], float(outcome.success))
+        at.add_metric([], outcome.at)
+        return [success, at]
 
     def _night(self) -> list[Metric]:
         site, now = self._config.site, datetime.fromtimestamp(self._clock(), UTC)

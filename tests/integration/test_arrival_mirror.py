@@ -20,7 +20,8 @@ from zads.stack import kafka_files, programs
 from zads.stack.paths import cache
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(400)]
-NAME = "ztf_20260601_programid1"
+NIGHT = "20260601"
+NAME = f"ztf_{NIGHT}_programid1"
 # What the mirror's agent has to export for the time when IPAC's offsets cannot be read.
 AGENT = """
 lowercaseOutputName: true
@@ -99,7 +100,7 @@ class World:
         found = {}
         for family in text_string_to_metric_families(self.loop.once().body.decode()):
             for sample in family.samples:
-                if sample.name.startswith(("zads_mirror_", "zads_night_")):
+                if sample.name.startswith(("zads_mirror_", "zads_night_")) and sample.labels.get("night", NIGHT) == NIGHT:
                     found[sample.name + sample.labels.get("cluster", "")] = sample.value
         return found
 

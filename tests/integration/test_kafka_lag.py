@@ -37,7 +37,8 @@ class Bench:
             """
         )
         self.admin = KafkaAdminClient(bootstrap_servers=address)
-        self.producer = KafkaProducer(bootstrap_servers=address, acks=1)
+        # One request at a time: a retry to a topic that was just made must not change the order of messages.
+        self.producer = KafkaProducer(bootstrap_servers=address, acks=1, max_in_flight_requests_per_connection=1)
 
     def loop(self) -> CollectorLoop:
         return CollectorLoop(KafkaLagCollector(self.config, ClusterReader(self.cluster, client_id="test")), 5.0)

@@ -120,6 +120,25 @@ def test_once_prints_the_metrics_and_says_by_its_exit_code_whether_all_is_well(e
     assert "Traceback" not in done.stderr
 
 
+def test_a_look_at_all_by_hand_leaves_the_totals_of_the_running_exporters_alone(export: Export) -> None:
+    """Each page follows its name; the files of the state folder stay as they are."""
+    state = export.folder / "state"
+    state.mkdir()
+    (state / "alert-arrival.json").write_text("{}", encoding="utf-8")
+    done = export.run("all", "--once")
+    assert [line for line in done.stdout.splitlines() if line.startswith("# ") and line.count(" ") == 1] == [
+        "# kafka-lag",
+        "# broker-egress",
+        "# alert-arrival",
+        "# services",
+    ]
+    assert done.returncode in {0, 1}, done.stderr
+    assert "Traceback" not in done.stderr
+    assert "process_resident_memory_bytes" in done.stdout
+    assert [file.name for file in state.iterdir()] == ["alert-arrival.json"]
+    assert (state / "alert-arrival.json").read_text() == "{}"
+
+
 def test_check_looks_at_the_files_that_the_config_names(export: Export) -> None:
     """Before a start: every fault, by its key, and exit code 2; nothing is connected to."""
     done = export.run("kafka-lag", "--check")
@@ -142,7 +161,7 @@ def test_it_serves_becomes_ready_and_ends_with_0(export: Export) -> None:
         with export.serving("kafka-lag") as process:
             wait(lambda: export.get("/-/ready")[0] == 200)
             assert export.get("/-/healthy")[0] == 200
-            assert "sees 1 brokers" in export.get("/")[1]
+            assert "sees 1 broker, " in export.get("/")[1]
             begin = time.monotonic()
             process.send_signal(number)
             assert process.wait(10) == 0

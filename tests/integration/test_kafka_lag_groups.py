@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import socket
 import struct
+import threading
+import time
 import uuid
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from kafka import KafkaConsumer, KafkaProducer
+from kafka.admin import NewTopic
+from kafka.protocol.admin import DeleteGroupsRequest
+from kafka.protocol.consumer import OffsetCommitRequest
 
+from exporters.kafka_lag.cap import cut
+from exporters.kafka_lag.collector import KafkaLagCollector
 from tests.integration.test_kafka_lag import Bench, read, wait
+from zads.collector import CollectorLoop
 from zads.config import KafkaCluster, host_port
-from zads.kafka import ClusterReader
+from zads.kafka import Answer, ClusterReader
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
 
@@ -119,4 +130,233 @@ def test_members_of_a_new_protocol_community_are_counted(bench: Bench) -> None:
     assert read(loop, "zads_community_members", "community")[("lasair",)] == 1
     member.leave()
     wait(lambda: read(loop, "zads_community_members", "community")[("lasair",)] == 0)
+    loop.stop()
+
+
+def test_a_share_group_is_listed_with_its_type_and_has_no_lag(bench: Bench) -> None:
+    """KIP-932: it commits no offsets, so nothing pretends to know its lag; and it is no error."""
+    bench.topic("shared")
+    bench.send("shared", 5)
+    member = Member(bench.cluster, "share-group", ["shared"], share=True)
+    loop = bench.loop()
+    info = read(loop, "zads_consumergroup_info", "consumergroup", "type")
+    assert ("share-group", "share") in info
+    assert info["first", "classic"] == 1
+    body = loop.snapshot().body.decode()
+    assert 'kafka_consumergroup_lag_sum{consumergroup="share-group"' not in body
+    state = read(loop, "zads_consumergroup_state", "consumergroup", "state")
+    assert sum(on for (group, _), on in state.items() if group == "share-group") == 1
+    assert "zads_collector_errors_total{" not in loop.snapshot().body.decode()
+    member.leave()
+    loop.stop()
+
+
+def test_state_is_one_for_the_group_s_state_and_zero_for_the_others(bench: Bench) -> None:
+    """A rule can ask for each state without knowing which there are."""
+    loop = bench.loop()
+    state = {
+        s: on for (g, s), on in read(loop, "zads_consumergroup_state", "consumergroup", "state").items() if g == "first"
+    }
+    assert state == {
+        **dict.fromkeys(("Stable", "Dead", "PreparingRebalance", "CompletingRebalance", "Assigning", "Reconciling"), 0.0),
+        "Empty": 1.0,
+    }
+    loop.stop()
+
+
+def test_members_without_work_and_assigned_partitions(bench: Bench) -> None:
+    """Three members on two partitions, one of them has nothing to do."""
+    bench.topic("assigned")
+    consumers = [
+        KafkaConsumer(
+            "assigned", bootstrap_servers=bench.cluster.bootstrap[0], group_id="assigned-group", metadata_max_age_ms=1000
+        )
+        for _ in range(3)
+    ]
+    stop = threading.Event()
+
+    def poll(consumer: KafkaConsumer) -> None:
+        while not stop.is_set():
+            consumer.poll(200)
+
+    threads = [threading.Thread(target=poll, args=(consumer,)) for consumer in consumers]
+    for thread in threads:
+        thread.start()
+    loop = bench.loop()
+    try:
+
+        def settled() -> bool:
+            members = read(loop, "kafka_consumergroup_members", "consumergroup").get(("assigned-group",))
+            assigned = read(loop, "zads_consumergroup_assigned_partitions", "consumergroup", "topic")
+            idle = read(loop, "zads_consumergroup_idle_members", "consumergroup").get(("assigned-group",))
+            return (members, assigned.get(("assigned-group", "assigned")), idle) == (3, 2, 1)
+
+        wait(settled, 60)
+    finally:
+        stop.set()
+        for thread, consumer in zip(threads, consumers, strict=True):
+            thread.join()
+            consumer.close()
+    loop.stop()
+
+
+def test_two_thousand_short_lived_groups(bench: Bench) -> None:
+    """They come and go; none is missed, none outlives its deletion, a collection stays quick, nothing piles up."""
+    bench.topic("many")
+    bench.send("many", 10)
+    reader = ClusterReader(bench.cluster, client_id="test")
+    reader.metadata()
+    broker = reader.brokers()[0]
+    names = [f"run-{number:04d}" for number in range(2000)]
+    part = OffsetCommitRequest.OffsetCommitRequestTopic.OffsetCommitRequestPartition
+    topic = OffsetCommitRequest.OffsetCommitRequestTopic
+    answer: Answer[Any] = Answer()
+    for number, name in enumerate(names):
+        offset = part(partition_index=0, committed_offset=number % 11, committed_leader_epoch=-1, committed_metadata="")
+        topics = [topic(name="many", partitions=[offset])]
+        request = OffsetCommitRequest(
+            group_id=name, generation_id_or_member_epoch=-1, member_id="", topics=topics, max_version=8
+        )
+        found = reader._ask(request, broker, answer)
+        assert found is not None and found.topics[0].partitions[0].error_code == 0, answer
+    loop = bench.loop()
+    lag = read(loop, "kafka_consumergroup_lag", "consumergroup", "topic", "partition")
+    assert {lag[name, "many", "0"] for name in names} == {float(number) for number in range(11)}
+    assert all(lag[name, "many", "0"] == 10 - number % 11 for number, name in enumerate(names))
+    begin = time.process_time()
+    loop.once()
+    assert time.process_time() - begin < 2
+    collector = loop._collector
+    for start in range(0, len(names), 500):
+        reader._ask(DeleteGroupsRequest(groups_names=names[start : start + 500]), broker, answer)
+    assert not answer.errors
+    text = loop.once().body.decode()
+    assert 'consumergroup="run-' not in text
+    for _ in range(4):
+        loop.once()
+    assert not [name for name in collector._groups._offsets if name.startswith("run-")]  # type: ignore[attr-defined]
+    assert not [name for name in collector.reader._offsets if name.startswith("run-")]  # type: ignore[attr-defined]
+    reader.close()
+    loop.stop()
+
+
+def test_filters_choose_what_is_shown_and_communities_are_always_read(bench: Bench) -> None:
+    """Topics and groups by regular expressions, included and excluded; a community cannot be filtered away."""
+    for name in ("ztf_20260302_programid1", "keep-this", "keep-that", "drop"):
+        bench.topic(name)
+        bench.send(name, 6)
+        for group in ("mine", "mine-test", "other", "lasair"):
+            bench.commit(group, name, {0: 2})
+    table = SimpleNamespace(
+        topics=["keep-.*", "drop"], topics_exclude=["drop"], groups=["mine.*"], groups_exclude=[".*-test"]
+    )
+    config = bench.config.model_copy(update={"exporters": Exporters(bench.config.exporters, table)})
+    loop = CollectorLoop(KafkaLagCollector(config, ClusterReader(bench.cluster, client_id="test")), 5.0)
+    lag = read(loop, "kafka_consumergroup_lag_sum", "consumergroup", "topic")
+    shown = {"keep-this", "keep-that"} | {t for _, t in lag if t.startswith("ztf_")}
+    assert {group for group, _ in lag} == {"mine"}
+    assert {topic for _, topic in lag} == shown
+    assert {topic for (topic,) in read(loop, "kafka_topic_partitions", "topic")} >= {"keep-this", "keep-that"}
+    assert ("drop",) not in read(loop, "kafka_topic_partitions", "topic")
+    assert {g for (g,) in read(loop, "kafka_consumergroup_members", "consumergroup")} == {"mine"}
+    behind = read(loop, "zads_community_lag_alerts", "community", "night")
+    assert behind["lasair", "20260302"] == 4
+    loop.stop()
+
+
+class Exporters:
+    """[exporters] with a table that zads.config does not know yet."""
+
+    def __init__(self, inner: object, table: object) -> None:
+        self._inner, self.kafka_lag = inner, table
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._inner, name)
+
+
+def test_what_is_over_the_cap_is_dropped_widest_first_and_counted(bench: Bench) -> None:
+    """The widest group loses its series per partition first; its sums stay, and the other group's series too."""
+    bench.topic("wide", 32)
+    bench.send("wide", 3)
+    bench.commit("wide-group", "wide", dict.fromkeys(range(32), 0))
+    bench.commit("narrow-group", "wide", {0: 1})
+    bench.topic("thin", 1)
+    bench.send("thin", 3)
+    bench.commit("thin-group", "thin", {0: 1})
+    loop = bench.loop()
+    read(loop, "kafka_consumergroup_lag", "consumergroup", "topic")
+    collector = loop._collector
+    groups = collector._groups._offsets  # type: ignore[attr-defined]
+    topics = {name: t for name, t in collector.reader.metadata().topics.items() if not name.startswith("__")}  # type: ignore[attr-defined]
+    everything = cut(groups, topics, 10**9, per_partition=True).size
+    settings = bench.config.exporters.model_copy(update={"max_series": everything - 50})
+    config = bench.config.model_copy(update={"exporters": settings})
+    capped = CollectorLoop(KafkaLagCollector(config, ClusterReader(bench.cluster, client_id="test")), 5.0)
+    lag = read(capped, "kafka_consumergroup_lag", "consumergroup", "topic")
+    assert ("wide-group", "wide") not in lag
+    assert ("thin-group", "thin") in lag
+    assert read(capped, "kafka_consumergroup_lag_sum", "consumergroup", "topic")["wide-group", "wide"] == 3
+    capped.stop()
+    capped = CollectorLoop(KafkaLagCollector(config, ClusterReader(bench.cluster, client_id="test")), 5.0)
+    for turn in (1, 2):
+        assert read(capped, "zads_collector_dropped_series_total", "reason")[("cap",)] == turn * 64
+    lines = [line for line in capped.snapshot().body.decode().splitlines() if not line.startswith("#")]
+    assert len(lines) <= everything - 50 + 60  # what the exporter says of itself and of communities is not capped
+    loop.stop()
+    capped.stop()
+
+
+def test_lag_as_a_transactional_reader_sees_it(bench: Bench) -> None:
+    """read_committed: the log ends for it where a transaction is open; what lies behind is not yet there to be read."""
+    bench.topic("transactions", 1)
+    bench.send("transactions", 4)
+    bench.commit("transaction-group", "transactions", {0: 1})
+    producer = KafkaProducer(bootstrap_servers=bench.cluster.bootstrap[0], transactional_id="test")
+    producer.init_transactions()
+    producer.begin_transaction()
+    for _ in range(5):
+        producer.send("transactions", b"x")
+    producer.flush()
+    table = SimpleNamespace(read_committed=True)
+    config = bench.config.model_copy(update={"exporters": Exporters(bench.config.exporters, table)})
+    committed = CollectorLoop(KafkaLagCollector(config, ClusterReader(bench.cluster, client_id="test")), 5.0)
+    plain = bench.loop()
+    key = ("transaction-group", "transactions")
+    assert read(plain, "kafka_consumergroup_lag_sum", "consumergroup", "topic")[key] == 8
+    assert read(committed, "kafka_consumergroup_lag_sum", "consumergroup", "topic")[key] == 3
+    producer.commit_transaction()
+    producer.close()
+    # The end of the transaction is a message of its own, which no reader gets.
+    wait(lambda: read(committed, "kafka_consumergroup_lag_sum", "consumergroup", "topic")[key] == 9)
+    plain.stop()
+    committed.stop()
+
+
+def test_seconds_are_those_of_the_messages_own_times_after_a_restart(bench: Bench) -> None:
+    """Quiet for days, a burst, a trickle: for readers that stand anywhere, within a second or 5 %."""
+    bench.admin.create_topics([NewTopic("times", 3, 1, topic_configs={"retention.ms": "-1"})])
+    now = time.time()
+    patterns = {
+        0: [now - 200_000, now - 150_000, now - 9000, now - 8999, now - 30],
+        1: [now - 86_000 + step * 0.001 for step in range(500)] + [now - 100],
+        2: [now - 3000 + step * 10 for step in range(299)],
+    }
+    for partition, times in patterns.items():
+        for moment in times:
+            bench.producer.send("times", b"x", partition=partition, timestamp_ms=int(moment * 1000))
+    bench.producer.flush(20)
+    stands = {f"times-{partition}-{offset}": (partition, offset) for partition in patterns for offset in (0, 1, 3, 4)}
+    stands |= {"times-1-250": (1, 250), "times-1-500": (1, 500), "times-2-150": (2, 150), "times-2-290": (2, 290)}
+    for group, (partition, offset) in stands.items():
+        bench.commit(group, "times", {partition: offset})
+    loop = bench.loop()
+    seconds = read(loop, "zads_consumergroup_lag_seconds", "consumergroup", "topic")
+    at = time.time()
+    oldest = read(loop, "kafka_topic_partition_oldest_offset", "topic", "partition")
+    assert {oldest["times", str(partition)] for partition in patterns} == {0}, "retention has deleted something already"
+    for group, (partition, offset) in stands.items():
+        true = at - patterns[partition][offset]
+        assert abs(seconds[group, "times"] - true) <= max(1.5 + time.time() - at, 0.05 * true), (group, true)
+    worst = read(loop, "zads_consumergroup_max_lag_seconds", "consumergroup")
+    assert worst[("times-0-0",)] == pytest.approx(200_000, rel=0.05)
     loop.stop()

@@ -10,8 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporters.kafka_lag.ages import Ages
-from exporters.kafka_lag.lag import partition_lag
-from zads.kafka import Answer
+from exporters.kafka_lag.backoff import Backoff
+from exporters.kafka_lag.cap import cut
+from exporters.kafka_lag.lag import Edges, partition_lag
+from exporters.kafka_lag.options import NameFilter
+from exporters.kafka_lag.table import LagTable, Row, TopicRows
+from zads.kafka import Answer, Topic, TopicOffsets
 from zads.offset_history import AGES_SECONDS, OffsetHistory, points
 
 
@@ -178,3 +182,149 @@ def test_a_clock_that_is_set_back_does_not_break_the_history() -> None:
         history.add(time, step * 10)
     assert history.age(40, 1010.0) == 0
     assert 0 <= history.age(15, 1010.0) <= 10
+
+
+def _group(topics: dict[str, int]) -> dict[str, TopicOffsets]:
+    return {name: TopicOffsets.of(dict.fromkeys(range(count), 0)) for name, count in topics.items()}
+
+
+def _topics(**partitions: int) -> dict[str, Topic]:
+    return {name: Topic(name, name, dict.fromkeys(range(count), 1)) for name, count in partitions.items()}
+
+
+def test_the_cap_takes_the_widest_group_s_partitions_first_then_topics_then_groups() -> None:
+    """Sums stay as long as they can; the number of series never exceeds the cap; what is gone is counted."""
+    topics = _topics(wide=100, thin=1)
+    groups = {"a": _group({"wide": 100, "thin": 1}), "b": _group({"wide": 100}), "c": _group({"thin": 1})}
+    free = cut(groups, topics, 10**6, per_partition=True)
+    assert (free.whole, free.groups, free.topics, free.dropped) == (set("abc"), set("abc"), {"wide", "thin"}, 0)
+    one = cut(groups, topics, free.size - 1, per_partition=True)
+    assert (one.whole, one.groups, one.dropped) == ({"b", "c"}, set("abc"), 202)
+    two = cut(groups, topics, free.size - 203, per_partition=True)
+    assert (two.whole, two.dropped) == ({"c"}, 402)
+    three = cut(groups, topics, free.size - 405, per_partition=True)
+    assert three.whole == set()
+    assert three.topics == {"thin"}
+    assert three.groups == set("abc")
+    least = cut(groups, topics, 3, per_partition=True)
+    assert (least.groups, least.topics) == (set(), set())
+    for most in range(3, free.size, 7):
+        found = cut(groups, topics, most, per_partition=True)
+        assert found.size <= most
+        assert found.size + found.dropped == free.size
+
+
+def test_without_series_per_partition_there_are_none() -> None:
+    """The switch for large clusters."""
+    found = cut({"a": _group({"t": 5})}, _topics(t=5), 10**6, per_partition=False)
+    assert (found.whole, found.dropped) == (frozenset(), 0)
+
+
+def test_names_are_filtered_as_a_whole_and_newlines_are_letters_too() -> None:
+    """Included by one pattern, excluded by none."""
+    names = NameFilter(["ztf_.*", "other"], [".*-test", "ztf_2020.*"])
+    assert "ztf_20260101" in names
+    assert "ztf_\n" in names
+    assert "other" in names
+    for name in ("another", "other2", "ztf_1-test", "ztf_20200101"):
+        assert name not in names
+
+
+def test_each_refusal_doubles_the_wait_up_to_a_minute() -> None:
+    """And a success begins anew."""
+    now = [100.0]
+    backoff = Backoff(5.0, lambda: now[0])
+    waits = []
+    for _ in range(6):
+        backoff.failed("Authentication")
+        waits.append(backoff.left())
+        now[0] += backoff.left()
+        assert backoff.left() == 0
+    assert waits == [5, 10, 20, 40, 60, 60]
+    backoff.succeeded()
+    backoff.failed("Authentication")
+    assert backoff.left() == 5
+
+
+class Rows:
+    """A table on one topic of three partitions, told what is committed and where the log ends."""
+
+    def __init__(self, since: float | None = 50.0) -> None:
+        self.table = LagTable(lambda part, offset: since)
+        self.topic = Topic("t", "id", {0: 1, 1: 1, 2: -1})
+
+    def look(self, commits: dict[str, TopicOffsets], edges: Edges, now: float = 100.0, **aged: object) -> list[TopicRows]:
+        groups = {name: {"t": offsets} for name, offsets in commits.items()}
+        return self.table.update(groups, {"t": self.topic}, {"t": edges}, frozenset(commits), aged.get("aged", ()), now)  # type: ignore[arg-type]
+
+    def row(self, group: str = "g") -> Row:
+        return self.table.topics["t"].rows[group]
+
+
+def test_a_row_says_of_each_partition_what_the_arithmetic_says() -> None:
+    """Lag, losses, offsets beyond the end and missing commits, summed."""
+    rows = Rows()
+    rows.look({"g": TopicOffsets.of({0: 10, 1: 130})}, Edges({0: 40, 1: 0}, {0: 100, 1: 120}))
+    row = rows.row()
+    assert (row.lag, row.biggest, row.lost, row.beyond, row.missing, row.unknown) == (60, 60, 30, 1, 1, 0)
+    assert row.used == 1.0
+    assert row.seconds(100.0) == 50.0
+    text = rows.table.topics["t"].lag
+    assert text is not None
+    assert text.text().decode().splitlines() == [
+        'kafka_consumergroup_lag{consumergroup="g",topic="t",partition="0"} 60',
+        'kafka_consumergroup_lag{consumergroup="g",topic="t",partition="1"} 0',
+    ]
+
+
+def test_what_is_not_known_is_not_zero() -> None:
+    """No end was ever read: no sum; an end that is not read now: counted as it was, not shown."""
+    rows = Rows()
+    rows.look({"g": TopicOffsets.of({0: 10})}, Edges())
+    assert (rows.row().measured, rows.row().unknown) == (0, 1)
+    rows.look({"g": TopicOffsets.of({0: 10})}, Edges({0: 0}, {0: 30}, frozenset({0})))
+    assert (rows.row().lag, rows.row().unknown) == (20, 1)
+    text = rows.table.topics["t"].lag
+    assert text is not None
+    assert text.text() == b""
+    unsure = Rows(since=None)
+    unsure.look({"g": TopicOffsets.of({0: 10})}, Edges({0: 0}, {0: 30}))
+    assert unsure.row().seconds(100.0) is None, "its age is not known yet, and 0 would be a lie"
+
+
+def test_only_what_changed_is_measured_anew() -> None:
+    """The same objects: the same text, without work."""
+    rows, edges, commits = Rows(), Edges({0: 0}, {0: 30}), {"g": TopicOffsets.of({0: 10})}
+    assert rows.look(commits, edges)
+    assert not rows.look(commits, edges)
+    assert rows.look(commits, Edges({0: 0}, {0: 31}))
+    assert rows.look({"g": TopicOffsets.of({0: 11})}, rows.table.topics["t"].edges)
+    assert rows.look({}, rows.table.topics["t"].edges)
+    assert not rows.table.topics["t"].rows
+    assert rows.look(commits, rows.table.topics["t"].edges)
+    assert rows.look(commits, rows.table.topics["t"].edges, aged=["t"])
+
+
+def test_another_option_measures_all_anew_and_forgets_nothing() -> None:
+    """A reload: seconds per partition are on now, and when the commit last moved is still known."""
+    rows, edges, commits = Rows(), Edges({0: 0}, {0: 30}), {"g": TopicOffsets.of({0: 10})}
+    rows.look(commits, edges, 100.0)
+    assert rows.row().behind == []
+    rows.table.take(each_partition_seconds=True)
+    assert rows.look(commits, edges, 110.0)
+    assert rows.row().behind == [(0, 50.0)]
+    assert rows.row().moved_at == 100.0
+    assert not rows.look(commits, edges, 120.0)
+
+
+def test_movement_rewinds_and_a_topic_made_anew() -> None:
+    """When a commit last moved, how often one went back; another topic of the same name begins anew."""
+    rows, edges = Rows(), Edges({0: 0, 1: 0}, {0: 30, 1: 30})
+    rows.look({"g": TopicOffsets.of({0: 10, 1: 10})}, edges, 100.0)
+    rows.look({"g": TopicOffsets.of({0: 10, 1: 10})}, edges, 110.0)
+    assert rows.row().moved_at == 100.0
+    rows.look({"g": TopicOffsets.of({0: 5, 1: 20})}, edges, 120.0)
+    assert (rows.row().moved_at, rows.row().rewinds) == (120.0, 1)
+    rows.topic = Topic("t", "another id", {0: 1})
+    rows.look({"g": TopicOffsets.of({0: 1})}, Edges({0: 0}, {0: 3}), 130.0)
+    assert (rows.row().moved_at, rows.row().rewinds, rows.row().lag) == (130.0, 0, 2)

@@ -125,6 +125,28 @@ def test_deliveries_stand_by_night_and_the_sum_over_nights_never_goes_down() -> 
     assert night.communities.committed["lasair", 1] == 29
 
 
+def test_a_commit_that_outlived_its_topic_says_nothing_about_the_new_one() -> None:
+    """Beyond the end of a topic made anew: behind from its start, until the reader commits there."""
+    night, name = Night(), topic("20260402").name
+    stand = {"lasair": {(name, 0): 90, (name, 1): 90}}
+    night.look(stand, (topic("20260402", "a"), 0, 100))
+    assert nights(night.look(stand, (topic("20260402", "b"), 0, 3))) == {"20260402": 6}
+    assert nights(night.look(stand, (topic("20260402", "b"), 0, 120))) == {"20260402": 240}
+    assert night.communities.committed["lasair", 1] == 0
+    assert nights(night.look({"lasair": {(name, 0): 2, (name, 1): 90}}, (topic("20260402", "b"), 0, 120))) == {
+        "20260402": 238
+    }
+    assert night.communities.committed["lasair", 1] == 2
+
+
+def test_a_log_that_lost_its_tail_makes_nobody_late() -> None:
+    """A commit that was right when it was made, beyond an end that went back: caught up, not behind by all."""
+    night, name = Night(), topic("20260402").name
+    stand = {"lasair": {(name, 0): 100, (name, 1): 100}}
+    night.look(stand, (topic("20260402"), 0, 100))
+    assert nights(night.look(stand, (topic("20260402"), 0, 98))) == {"20260402": 0}
+
+
 def test_what_is_deleted_unread_is_lost() -> None:
     """A topic that goes with 80 unread alerts adds them to the losses, when two looks in a row do not see it."""
     tonight, night = topic("20260402"), Night()
@@ -229,7 +251,7 @@ def test_a_partition_without_a_leader_keeps_its_end() -> None:
     memory.take_starts({part: 10})
     for _ in range(10):
         memory.take_ends({}, {part: -1})
-    assert memory.edges()["t"] == Edges({0: 10}, {0: 100})
+    assert memory.edges()["t"] == Edges({0: 10}, {0: 100}, held=frozenset({0}))
     for _ in range(3):
         memory.take_ends({}, {part: 1})
     assert not memory.edges()["t"].stale

@@ -21,7 +21,7 @@ TOOLS = """
     sha256sum sh sleep sort tail tar touch tr wc
 """.split()  # noqa: SIM905 - as one types it
 FILES = """
-    Makefile .ci/run pyproject.toml requirements.lock zads/__init__.py zads/stack/__init__.py zads/stack/programs.py
+    Makefile .ci/run pyproject.toml requirements.lock zads/__init__.py zads/cache.py zads/stack/__init__.py zads/stack/programs.py
     zads/stack/paths.py zads/stack/errors.py zads/stack/lock.py zads/stack/pom.xml scripts/packages scripts/venv
     scripts/tests scripts/down scripts/apt.bash scripts/common.bash
 """.split()  # noqa: SIM905 - same

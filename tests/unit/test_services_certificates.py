@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import socket
 import ssl
 import subprocess
@@ -18,8 +17,6 @@ from hypothesis import strategies as st
 
 from exporters.services.certificates import expires, not_after
 from exporters.services.probes import probe
-
-pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificates")
 
 
 def _certificate(folder: Path, days: int, key: str) -> tuple[Path, Path]:

@@ -98,7 +98,9 @@ def _membership(assignments: list[dict[str, int] | None]) -> Membership:
             return Membership(len(assignments))
         for topic, count in assignment.items():
             total[topic] += count
-    return Membership(len(assignments), sum(not assignment for assignment in assignments), total)
+    # Assignors write a topic with no partitions for a member that got none of it.
+    idle = sum(not any(assignment.values()) for assignment in assignments if assignment is not None)
+    return Membership(len(assignments), idle, {topic: count for topic, count in total.items() if count})
 
 
 def _assignment(data: bytes | None) -> dict[str, int] | None:

@@ -38,6 +38,9 @@ class TopicOffsets:
         """Yield (partition, offset)."""
         return ((number, offset) for number, offset in _INDEX_OFFSET.iter_unpack(self._raw) if offset >= 0)
 
+    def __len__(self) -> int:
+        return len(self._raw) // _ENTRY.size
+
     def same_bytes(self, raw: memoryview) -> bool:
         """Tell whether the answer's piece is what this was made from."""
         return self._raw == raw

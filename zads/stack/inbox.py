@@ -104,6 +104,7 @@ def run(file: Path, http: str, smtp: str, *, slack_token: str, slack_channel: st
         mail.start()
     except OSError as error:
         print(f"The stand-ins can not listen on {address}: {error.strerror}.", file=sys.stderr)
+        mail.loop.close()  # made by its constructor; left open, it complains at the interpreter's end
         return 1
     stop = threading.Event()
 

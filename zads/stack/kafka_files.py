@@ -129,7 +129,16 @@ def mirror_agent() -> str:
 includeObjectNames:
   - "kafka.connect.mirror:type=MirrorSourceConnector,*"
   - "kafka.connect:type=connector-task-metrics,*"
+  - "kafka.consumer:type=consumer-fetch-manager-metrics,*"
 rules:
+  - pattern: 'kafka.consumer<type=consumer-fetch-manager-metrics, client-id=(.+), topic=(.+), partition=([0-9]+)><>records-lag'
+    name: kafka_consumer_fetch_manager_metrics_records_lag
+    labels: {client_id: $1, topic: $2, partition: $3}
+    type: GAUGE
+  - pattern: 'kafka.consumer<type=consumer-fetch-manager-metrics, client-id=([^,]+)><>fetch-rate'
+    name: kafka_consumer_fetch_manager_metrics_fetch_rate
+    labels: {client_id: $1}
+    type: GAUGE
   - pattern: 'kafka.connect.mirror<type=.+, source=(.+), target=(.+), topic=(.+), partition=([0-9]+)><>(.+)'
     name: kafka_connect_mirror_$5
     labels: {source: $1, target: $2, topic: $3, partition: $4}

@@ -23,7 +23,10 @@ class Clock:
 
 
 def make_store(folder: Path, clock: Clock, **words: Any) -> Store:
-    return Store(folder / "n.sqlite3", lambda severity: ROUTES.get(severity, ()), clock=clock, **words)
+    store = Store(folder / "n.sqlite3", lambda severity: ROUTES.get(severity, ()), clock=clock, **words)
+    if words.get("owner", True):
+        store.own()
+    return store
 
 
 def firing(

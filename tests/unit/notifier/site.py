@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 import socket
 import threading
 import time
@@ -25,12 +26,20 @@ from zads.stack.standin_smtp import SmtpLimits, SmtpServer
 from zads.stack.standins import PagerDuty, Slack
 
 KEY, TOKEN = "0123456789abcdef0123456789abcdef", "xoxb-test"
+_PORTS = random.SystemRandom()
 OURS = "http://alertmanager.example.org:9093"
 
 
 def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        return int(sock.getsockname()[1])
+    """Return a port that nobody has now: below those that the kernel gives to clients, which would take it meanwhile."""
+    while True:
+        port = _PORTS.randrange(10_000, 20_000)
+        with socket.socket() as sock:
+            try:
+                sock.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
 
 
 def wait(found: Callable[[], Any], seconds: float = 10.0) -> Any:
@@ -127,9 +136,11 @@ class Site:
 
     def start(self, *, watch: bool = False, **words: Any) -> Notifier:
         notifier = self.build(**words)
-        notifier.dispatcher.start()
         if watch:
-            notifier.watch.start()
+            notifier.start()
+        else:
+            notifier.store.own()
+            notifier.dispatcher.start()
         self.serve(notifier.application, self.own)
         return notifier
 

@@ -45,7 +45,7 @@ def test_a_recipient_that_is_unknown_is_recorded_counted_and_told(tmp_path: Path
         assert site.notifier
         store = site.notifier.store
         wait(lambda: store.parked().get("email") == 1)
-        assert any("refused to unknown@example.org" in words for _, words in store.timeline(1))
+        assert any("refused: unknown@example.org: 550" in words for _, words in store.timeline(1))
         metrics = site.request("/metrics")[1]
         assert 'zads_channel_healthy{channel="email"} 0.0' in metrics
         assert 'zads_notifications_total{channel="email",outcome="refused"} 1.0' in metrics

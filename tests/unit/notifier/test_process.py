@@ -60,15 +60,18 @@ def test_a_signal_drains_and_ends_with_0(quiet: Site, number: signal.Signals) ->
 
 
 def test_an_address_that_is_taken_is_said_and_is_no_success(quiet: Site) -> None:
-    """Exit 1 and a sentence, not a traceback."""
-    quiet.start_providers()
-    quiet.start()
+    """Exit 1 and a sentence, not a traceback; what the running one is sending is not taken from it."""
+    notifier = quiet.start()
+    notifier.dispatcher.stop()
+    quiet.post(alert())
+    assert notifier.store.claim("slack")
     done = subprocess.run(
         _command(quiet, "serve"), capture_output=True, text=True, timeout=60, cwd=quiet.folder, check=False
     )
     assert done.returncode == 1
     assert "address already in use" in done.stderr
     assert "Traceback" not in done.stderr
+    assert notifier.store.claim("slack") is None
 
 
 def test_replay_beside_a_running_notifier(quiet: Site) -> None:
