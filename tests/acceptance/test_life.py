@@ -34,7 +34,7 @@ def other(root: Path, tmp_path: Path) -> Path:
     folder = tmp_path / "my zads"
     folder.mkdir()
     text = (root / "zads.toml").read_text(encoding="utf-8")
-    for old, new in (("127.0.0.1:2", "127.0.0.1:3"), ("_port = 29", "_port = 30")):
+    for old, new in (("127.0.0.1:2", "127.0.0.1:1"), ("_port = 29", "_port = 19")):
         text = text.replace(old, new)
     (folder / "zads.toml").write_text(text, encoding="utf-8")
     (folder / "alertrules").symlink_to(root / "alertrules")
