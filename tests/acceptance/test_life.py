@@ -64,7 +64,12 @@ def test_an_interrupted_up_leaves_nothing(other: Path, seconds: float) -> None:
     )
     time.sleep(seconds)
     process.send_signal(signal.SIGINT)
-    output, _ = process.communicate(timeout=60)
+    try:
+        output, _ = process.communicate(timeout=90)
+    finally:
+        left = _mine(other)
+        for one in left:  # whatever fails here, no second stack stays beside the tests'
+            one.kill()
     assert process.returncode == 130, output
     assert "Traceback" not in output, output
-    assert _mine(other) == []
+    assert left == []

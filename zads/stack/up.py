@@ -226,9 +226,17 @@ def down(paths: Paths) -> int:
         while holder(paths) and time.monotonic() < deadline:
             time.sleep(0.2)
         # The lock goes just before the process does: only what stays after that was left over.
-        while psutil.pid_exists(pid) and time.monotonic() < deadline:
+        while _lives(pid) and time.monotonic() < deadline:
             time.sleep(0.1)
     return sweep(paths)
+
+
+def _lives(pid: int) -> bool:
+    """Tell whether the process is still there; one that ended and waits for its parent, perhaps us, is not."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
 
 
 def sweep(paths: Paths) -> int:
