@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import logging
 import os
+import shutil
 import signal
 import sys
+import tempfile
 import threading
 from pathlib import Path
 from types import FrameType
@@ -149,6 +152,16 @@ def _check(name: str, config: Config, web_file: Path | None, source: str = "zads
 
 def _once(name: str, config: Config) -> int:
     """Collect once and print the metrics; say on standard error what failed."""
+    with tempfile.TemporaryDirectory(prefix="zads-export-") as folder:
+        # A look by hand must not write over the totals of the exporter that runs.
+        with contextlib.suppress(OSError):
+            for file in config.exporters.state_dir.glob("*.json"):
+                shutil.copy(file, folder)
+        exporters = config.exporters.model_copy(update={"state_dir": Path(folder)})
+        return _print(name, config.model_copy(update={"exporters": exporters}))
+
+
+def _print(name: str, config: Config) -> int:
     good = True
     for one in _chosen(name):
         loop = CollectorLoop(_build(one, config), config.exporters.interval)

@@ -28,9 +28,9 @@ def _serve(args: argparse.Namespace) -> int:
         print(f"{config.notifier.store} cannot be used: {error}", file=sys.stderr)
         return 1
     notifier = Notifier(config, store, channels, token, password)
-    notifier.start()
     try:
-        listened = serve(notifier.application, config.notifier.listen)
+        # Nothing is sent before the address is ours: another notifier may be sending from this record.
+        listened = serve(notifier.application, config.notifier.listen, listening=notifier.start)
     finally:
         notifier.stop()
     return 0 if listened else 1

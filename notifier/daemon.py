@@ -134,7 +134,8 @@ class Notifier:
         self.application = Starlette(routes=[*intake.routes(), *site.routes()])
 
     def start(self) -> None:
-        """Start to send and to watch."""
+        """Take the record over from the last process, start to send and to watch."""
+        self.store.own()
         self.dispatcher.start()
         self.watch.start()
 

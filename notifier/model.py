@@ -96,8 +96,8 @@ class Delivery:
     """One message to one channel about one incident.
 
     `name`: what the receiving side knows it by, the same for each try. `target`: the one recipient it is for;
-    "" is all of the channel's. `told`: whether the channel has told of this incident before. `again`: whether
-    it has told its end before.
+    "" is all of the channel's. `told`: whether it was last told that the incident fires. `again`: whether it
+    was told its end before.
     """
 
     id: int

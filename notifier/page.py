@@ -20,7 +20,7 @@ article.page{border-color:#d1480a}article.ticket{border-color:#e69f00}article.re
 .dim{color:#9aa3ad}button,input,select{font:inherit;padding:.4rem .9rem;border-radius:6px}
 button,input,select{border:1px solid #3a414c;background:#232933;color:#fff}form{margin:.8rem 0}
 table{border-collapse:collapse}td,th{padding:.2rem .9rem .2rem 0;text-align:left;vertical-align:top}pre{white-space:pre-wrap}
-td{overflow-wrap:anywhere}
+td{overflow-wrap:anywhere}td:first-child{white-space:nowrap}
 """
 # Who may act, and why not: by a session, not yet, not here.
 MAY, LOG_IN, CANNOT = "may", "log in", "cannot"

@@ -9,18 +9,23 @@ from exporters.kafka_lag.memory import ByTopic
 from zads.kafka import Topic
 
 _PER_PARTITION = 2  # lag and committed offset
-_PER_TOPIC = 9  # what stands per group and topic
-_PER_GROUP = 16  # states, type, members, sums
-_TOPIC_PARTITION = 8  # what stands per partition of a topic
+_PER_TOPIC = 11  # what stands per group and topic
+_PER_GROUP = 13  # states, type, members, sums
+_TOPIC_PARTITION = 9  # what stands per partition of a topic
 
 
 @dataclass(frozen=True)
 class Cut:
-    """What may be shown: groups with a series per partition, groups at all, topics with series per partition."""
+    """What may be shown: groups with a series per partition, groups at all, topics with series per partition.
+
+    `size` is the number of series that are left, `dropped` of those that are not; both are rather too large, since
+    a group may have fewer states or a topic no leader.
+    """
 
     whole: frozenset[str]
     groups: frozenset[str]
     topics: frozenset[str]
+    size: int
     dropped: int
 
 
@@ -31,7 +36,8 @@ def cut(groups: Mapping[str, ByTopic], topics: Mapping[str, Topic], most: int, *
     groups. Communities are not touched: they are few. `more` is what a partition has in addition.
     """
     widths = {
-        group: sum(len(topics[name].leaders) for name in by_topic if name in topics) for group, by_topic in groups.items()
+        group: sum(len(offsets) for name, offsets in by_topic.items() if name in topics)
+        for group, by_topic in groups.items()
     }
     counts = {group: sum(name in topics for name in by_topic) for group, by_topic in groups.items()}
     size = sum(_PER_GROUP + _PER_TOPIC * count for count in counts.values())
@@ -40,7 +46,7 @@ def cut(groups: Mapping[str, ByTopic], topics: Mapping[str, Topic], most: int, *
     each = _PER_PARTITION + more
     size += sum(each * widths[group] for group in whole)
     if size <= most:
-        return Cut(frozenset(whole), frozenset(shown), frozenset(wide_topics), 0)
+        return Cut(frozenset(whole), frozenset(shown), frozenset(wide_topics), size, 0)
     for group in sorted(whole, key=lambda name: (-widths[name], name)):
         if size <= most:
             break
@@ -59,4 +65,4 @@ def cut(groups: Mapping[str, ByTopic], topics: Mapping[str, Topic], most: int, *
         shown.discard(group)
         size -= _PER_GROUP + _PER_TOPIC * counts[group]
         dropped += _PER_GROUP + _PER_TOPIC * counts[group]
-    return Cut(frozenset(whole), frozenset(shown), frozenset(wide_topics), dropped)
+    return Cut(frozenset(whole), frozenset(shown), frozenset(wide_topics), size, dropped)

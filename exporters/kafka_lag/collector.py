@@ -32,6 +32,7 @@ from zads.metrics import gauge
 _LOG = logging.getLogger(__name__)
 _STARTS_EVERY = 6
 _PROBE_SECONDS = 1.0
+_MOST_GONE = 10_000  # topics that are gone and still remembered
 # A wrong password or a missing right does not heal within seconds.
 _REFUSALS = ("Authentication", "Authorization", "Sasl", "Secret")
 
@@ -79,7 +80,8 @@ class KafkaLagCollector:
             self._ages.ask = reader.list_offsets
         self._config, self._options = config, options(config)
         self._communities.take(config)
-        self._table = LagTable(self._ages.since, each_partition_seconds=self._options.seconds_per_partition)
+        self._table.take(each_partition_seconds=self._options.seconds_per_partition)
+        self._text = LagText()
         self._backoff.succeeded()
 
     def collect(self) -> Reading:
@@ -133,12 +135,14 @@ class KafkaLagCollector:
         groups = reader.groups()
         shown = {name: group for name, group in groups.values.items() if name in choice.groups}
         wanted = {n: g for n, g in groups.values.items() if n in shown or self._communities.owns(n)}
+        choice.groups.keep(groups.values)
         offsets = reader.offsets(wanted.values())
         members = reader.describe(wanted.values())
         # Metadata after the commits: a topic made meanwhile has to be known by its id.
         metadata = reader.metadata()
         alerts = self._alert_topics(metadata)
         topics = {name: topic for name, topic in metadata.topics.items() if name in choice.topics or name in alerts}
+        choice.topics.keep(metadata.topics)
         leaders = {(name, n): leader for name, topic in topics.items() for n, leader in topic.leaders.items()}
         now = self._clock()
         ends = reader.list_offsets(dict.fromkeys(leaders, kafka.LATEST), read_committed=choice.read_committed)
@@ -179,8 +183,7 @@ class KafkaLagCollector:
             ],
             errors=dict(errors),
             dropped={"cap": fits.dropped} if fits.dropped else {},
-            seen=f"{len(metadata.brokers)} brokers, {len(topics)} topics, {len(shown)} consumer groups"
-            + (f"; {sum(errors.values())} parts could not be read: {', '.join(sorted(errors))}" if errors else ""),
+            seen=_words(len(metadata.brokers), len(topics), len(shown), errors),
         )
 
     def _topics_changed(self, metadata: Metadata, leaders: Mapping[TopicPartition, int], now: float) -> set[TopicPartition]:
@@ -195,6 +198,8 @@ class KafkaLagCollector:
             self._ages.begin(new, looked)
         for topic in metadata.topics.values():
             self._sizes[topic.topic_id] = max(self._sizes.get(topic.topic_id, 0), len(topic.leaders))
+        if len(self._sizes) > len(ids) + _MOST_GONE:
+            self._sizes = {identity: self._sizes[identity] for identity in ids.values()}
         self._topic_ids = ids
         return new
 
@@ -224,6 +229,15 @@ class KafkaLagCollector:
                 parts = tuple(sorted(topic.leaders))
                 found[topic.name] = AlertTopic(topic.name, topic.topic_id, match["night"], int(match["program"]), parts)
         return found
+
+
+def _words(brokers: int, topics: int, groups: int, errors: Mapping[str, int]) -> str:
+    """Say what was seen, for the page at /."""
+    counts = ((brokers, "broker"), (topics, "topic"), (groups, "consumer group"))
+    words = ", ".join(f"{number} {name}{'' if number == 1 else 's'}" for number, name in counts)
+    if errors:
+        words += f"; what could not be read: {', '.join(f'{reason} ({n})' for reason, n in sorted(errors.items()))}"
+    return words
 
 
 def build(config: Config) -> KafkaLagCollector:

@@ -16,7 +16,6 @@ from exporters.kafka_lag.memory import ByTopic, GroupsSeen
 from exporters.kafka_lag.progress import Progress
 from zads.config import Config
 
-_MOST_NAMES = 100_000
 Age = Callable[[TopicPartition, int, float], float | None]
 Offsets = Mapping[TopicPartition, int]
 
@@ -49,6 +48,7 @@ class Communities:
     def __init__(self, config: Config) -> None:
         self.take(config)
         self._progress: dict[tuple[str, str, int], Progress] = {}  # community, topic id, partition
+        self._foreign: dict[tuple[str, str, int], int] = {}
         self._at_first_look: dict[str, dict[tuple[str, int], int]] = {}
         self._newest_read: dict[str, str] = {}
         self._unread: dict[tuple[str, str], int] = {}  # community, topic id
@@ -78,8 +78,6 @@ class Communities:
     def _owned_by(self, group: str) -> tuple[str, ...]:
         known = self._owners.get(group)
         if known is None:
-            if len(self._owners) > _MOST_NAMES:
-                self._owners.clear()  # names of short-lived groups must not fill the memory
             matching = (c for c, patterns in self._patterns.items() if any(p.fullmatch(group) for p in patterns))
             known = self._owners[group] = tuple(matching)
         return known
@@ -94,6 +92,8 @@ class Communities:
         """
         public = [topic for topic in topics.values() if topic.program in self._public]
         self._forget_gone(public)
+        if len(self._owners) > 2 * len(seen.kept) + 1000:  # names of short-lived groups must not fill the memory
+            self._owners = {name: owners for name, owners in self._owners.items() if name in seen.kept}
         self.waiting = set()
         result: list[Behind] = []
         for name in self._communities:
@@ -146,7 +146,8 @@ class Communities:
         alerts, seconds, known = 0, 0.0, True
         for number in topic.partitions:
             part = (topic.name, number)
-            position, start, end = offsets.get(part), edges.start.get(number), edges.end.get(number)
+            start, end = edges.start.get(number), edges.end.get(number)
+            position = self._own(name, topic, number, offsets.get(part), end if number not in edges.held else None)
             self._advance(name, topic, number, position, start, now)
             unread = max((at for at in (position, start) if at is not None), default=None)
             if end is None or unread is None or end <= unread:
@@ -159,6 +160,21 @@ class Communities:
         self._unread[name, topic.topic_id] = alerts
         return Behind(name, topic.program, topic.night, alerts, seconds if known else None)
 
+    def _own(self, name: str, topic: AlertTopic, number: int, commit: int | None, end: int | None) -> int | None:
+        """Return the commit, None for one that was made on another topic of this name.
+
+        Where commits outlive their topic (Kafka with ZooKeeper), one beyond the end of a topic that was just made
+        anew says nothing about it: its reader will begin anew, and must not look caught up.
+        """
+        key = (name, topic.topic_id, number)
+        if key not in self._progress and commit is not None and end is not None and commit > end:
+            self._foreign[key] = commit
+        if self._foreign.get(key, -1) == commit:
+            return None
+        if commit is not None:
+            self._foreign.pop(key, None)
+        return commit
+
     def _advance(
         self, name: str, topic: AlertTopic, number: int, position: int | None, start: int | None, now: float
     ) -> None:
@@ -168,7 +184,8 @@ class Communities:
         if progress is None:
             if start is None:
                 return  # counted from the next collection on, when it is known where the log starts
-            progress = self._progress[key] = Progress(self._at_first_look[name].get((topic.topic_id, number)), start)
+            before = None if key in self._foreign else self._at_first_look[name].get((topic.topic_id, number))
+            progress = self._progress[key] = Progress(before, start)
         delivered, lost, moved = progress.advance(position, start)
         self.delivered[name, topic.program, topic.night] += delivered
         self.committed[name, topic.program] += delivered
@@ -190,6 +207,7 @@ class Communities:
         self._topics.update(living)
         if gone:
             self._progress = {key: value for key, value in self._progress.items() if key[1] not in gone}
+            self._foreign = {key: value for key, value in self._foreign.items() if key[1] not in gone}
             for name, offsets in self._at_first_look.items():
                 self._at_first_look[name] = {key: value for key, value in offsets.items() if key[0] not in gone}
             nights = {(topic.program, topic.night) for topic in self._topics.values()}

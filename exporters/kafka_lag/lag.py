@@ -36,13 +36,14 @@ def partition_lag(committed: int, start: int, end: int) -> PartitionLag:
 class Edges:
     """Log start and end offsets of a topic's partitions, of those that are known.
 
-    The ends of `stale` partitions could not be read for a while: sums count with them, so that nobody's lag
-    becomes smaller because a broker is away, but they are not shown as such.
+    The ends of `held` partitions could not be read just now, those of `stale` ones for a while: sums count with
+    them, so that nobody's lag becomes smaller because a broker is away, but stale ones are not shown as such.
     """
 
     start: Mapping[int, int] = field(default_factory=dict)
     end: Mapping[int, int] = field(default_factory=dict)
     stale: frozenset[int] = frozenset()
+    held: frozenset[int] = frozenset()
 
 
 NO_EDGES = Edges()

@@ -117,6 +117,7 @@ class EdgeMemory:
         """Return all that is known, by topic; what did not change is the same object again."""
         for topic in self._topics.values():
             stale = frozenset(number for number, count in topic.missed.items() if count > HELD_FOR)
-            if topic.known.end != topic.end or topic.known.start != topic.start or topic.known.stale != stale:
-                topic.known = Edges(dict(topic.start), dict(topic.end), stale)
+            now = Edges(topic.start, topic.end, stale, frozenset(topic.missed))
+            if topic.known != now:
+                topic.known = Edges(dict(topic.start), dict(topic.end), stale, now.held)
         return {name: topic.known for name, topic in self._topics.items()}

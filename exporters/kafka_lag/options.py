@@ -7,7 +7,7 @@ make a community look caught up.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from zads.config import Config
@@ -25,12 +25,15 @@ class NameFilter:
     def __contains__(self, name: str) -> bool:
         known = self._known.get(name)
         if known is None:
-            if len(self._known) > 100_000:
-                self._known.clear()  # short-lived names must not fill the memory
             included = any(pattern.fullmatch(name) for pattern in self._include)
             known = included and not any(pattern.fullmatch(name) for pattern in self._exclude)
             self._known[name] = known
         return known
+
+    def keep(self, names: Collection[str]) -> None:
+        """Forget names that are gone: those of short-lived groups must not fill the memory."""
+        if len(self._known) > 2 * len(names) + 1000:
+            self._known = {name: self._known[name] for name in names if name in self._known}
 
 
 @dataclass(frozen=True)

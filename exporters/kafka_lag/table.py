@@ -83,10 +83,14 @@ class LagTable:
     """All rows; `since` says when the message at an offset of a partition came, None when that is not known."""
 
     def __init__(self, since: Since, *, each_partition_seconds: bool = False) -> None:
-        self._since, self._each = since, each_partition_seconds
+        self._since, self._each, self._all_again = since, each_partition_seconds, False
         self._lag = WideFamily("kafka_consumergroup_lag")
         self._offset = WideFamily("kafka_consumergroup_current_offset")
         self.topics: dict[str, TopicRows] = {}
+
+    def take(self, *, each_partition_seconds: bool) -> None:
+        """Go on with another option: all is measured anew, and what is remembered of rows is kept."""
+        self._each, self._all_again = each_partition_seconds, True
 
     def update(
         self,
@@ -107,7 +111,8 @@ class LagTable:
                 if on in found:
                     found[on][group] = offsets
         self.topics = {name: rows for name, rows in self.topics.items() if name in topics}
-        again, changed = set(aged), []
+        again, changed = set(topics) if self._all_again else set(aged), []
+        self._all_again = False
         for name, topic in topics.items():
             table = self.topics.get(name)
             if table is None or table.topic_id != topic.topic_id:
@@ -131,6 +136,14 @@ class LagTable:
         rows: dict[str, Row] = {}
         lags: list[str] = []
         offsets: list[str] = []
+        known: dict[tuple[int, int], float | None] = {}  # many groups stand at the same message
+
+        def since(number: int, offset: int) -> float | None:
+            key = (number, offset)
+            if key not in known:
+                known[key] = self._since((name, number), offset)
+            return known[key]
+
         for group, committed in found.items():
             row = table.rows.get(group)
             if row is None:
@@ -138,56 +151,65 @@ class LagTable:
             elif row.offsets is not committed:
                 row.commit(committed, now)
             rows[group] = row
-            known = self._row(name, topic, row, table.edges)
-            if group in table.whole:
-                before = self._lag.prefix(group, name)
-                lags += [f'{before}{number}"}} {lag}\n' for number, _, lag in known]
+            lines = lags if group in table.whole else None
+            self._row(topic, row, table.edges, since, self._lag.prefix(group, name), lines)
+            if lines is not None:
                 before = self._offset.prefix(group, name)
                 offsets += [f'{before}{number}"}} {offset}\n' for number, offset in committed.items()]
         table.rows = rows
         table.lag, table.offset = Part("".join(lags).encode()), Part("".join(offsets).encode())
 
-    def _row(self, name: str, topic: Topic, row: Row, edges: Edges) -> list[tuple[int, int, int]]:
-        """Measure one row; return (partition, committed, lag) of the partitions whose end was just read.
+    def _row(
+        self,
+        topic: Topic,
+        row: Row,
+        edges: Edges,
+        since: Callable[[int, int], float | None],
+        before: str,
+        lines: list[str] | None,
+    ) -> None:
+        """Measure one row, and add a line of text for each partition whose end was just read.
 
-        See lag.partition_lag for the arithmetic.
+        See lag.partition_lag for the arithmetic. This is the exporter's innermost loop: a hundred thousand turns.
         """
-        starts, ends, stale = edges.start, edges.end, edges.stale
-        known: list[tuple[int, int, int]] = []
-        total = biggest = committed_sum = lost = beyond = commits = measured = 0
+        starts, ends, stale, leaders = edges.start.get, edges.end.get, edges.stale, topic.leaders
+        total = biggest = committed_sum = lost = beyond = commits = measured = shown = 0
         used, unsure = 0.0, False
         oldest: float | None = None
-        row.behind = []
+        behind: list[tuple[int, float]] = []
         for number, committed in row.offsets.items():
-            commits += number in topic.leaders
             committed_sum += committed
-            end = ends.get(number)
+            if number in leaders:
+                commits += 1
+            end = ends(number)
             if end is None:
                 continue
-            start = starts.get(number, 0)
-            unread = committed if committed > start else start
-            lag = end - unread
+            measured += 1
+            start = starts(number, 0)
+            lag = end - (committed if committed > start else start)
             if lag > 0:
                 total += lag
                 biggest = max(biggest, lag)
-                used = max(used, lag / (end - start))
-                since = self._since((name, number), unread)
-                if since is None:
+                if lag > used * (end - start):
+                    used = lag / (end - start)
+                at = since(number, end - lag)
+                if at is None:
                     unsure = True
-                elif oldest is None or since < oldest:
-                    oldest = since
-                if self._each and since is not None:
-                    row.behind.append((number, since))
+                else:
+                    if oldest is None or at < oldest:
+                        oldest = at
+                    if self._each:
+                        behind.append((number, at))
             else:
                 lag = 0
-                beyond += committed > end
-            lost += max(0, min(start, end) - committed)
-            measured += 1
+                if committed > end:
+                    beyond += 1
+            if committed < start:
+                lost += max(0, min(start, end) - committed)
             if number not in stale:
-                known.append((number, committed, lag))
+                shown += 1
+                if lines is not None:
+                    lines.append(f'{before}{number}"}} {lag}\n')
         row.lag, row.biggest, row.committed, row.lost, row.beyond = total, biggest, committed_sum, lost, beyond
-        row.missing, row.used, row.oldest = len(topic.leaders) - commits, used, oldest
-        row.measured, row.unknown = measured, commits - len(known)
-        if unsure:
-            row.oldest = _UNKNOWN
-        return known
+        row.missing, row.unknown, row.measured = len(leaders) - commits, commits - shown, measured
+        row.used, row.oldest, row.behind = used, _UNKNOWN if unsure else oldest, behind

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sqlite3
 from dataclasses import dataclass
 
 from notifier.model import Incident
 from notifier.store.storms import Storms
+from notifier.words import channel
 
 _HELD = "reported as over, not believed: Prometheus was not to be seen"
 
@@ -44,14 +46,10 @@ class History(Storms):
             for row in self._read("SELECT at, status FROM events WHERE incident=?", number)
         ]
         rows += [
-            (
-                row["at"],
-                f"{row['channel']}: {row['kind']} {row['outcome']}{' to ' if row['target'] else ''}{row['target']}"
-                f"{': ' + row['detail'] if row['detail'] else ''}",
-            )
+            (row["at"], _attempt(row))
             for row in self._read(
                 "SELECT a.at, d.channel, d.kind, d.target, a.outcome, a.detail FROM attempts a"
-                " JOIN deliveries d ON d.id=a.delivery WHERE d.incident=?",
+                " JOIN deliveries d ON d.id=a.delivery WHERE d.incident=? ORDER BY a.id",
                 number,
             )
         ]
@@ -60,7 +58,7 @@ class History(Storms):
             rows.append((incident.acknowledged_at, f"acknowledged by {incident.acknowledged_by}"))
         if incident and incident.resolved_at and incident.ending == "unseen":
             rows.append((incident.resolved_at, "no longer known to its source; closed five minutes later"))
-        return sorted(rows)
+        return sorted(rows, key=lambda row: row[0])
 
     def queue(self) -> dict[str, tuple[int, float]]:
         """Return by channel how many deliveries wait and how old the oldest is, in seconds.
@@ -90,3 +88,12 @@ class History(Storms):
         """Return what webhooks brought that could not be understood, newest first."""
         rows = self._read("SELECT id, at, reason, body FROM refused ORDER BY id DESC LIMIT ?", limit)
         return [Kept(row["id"], row["at"], row["reason"], row["body"]) for row in rows]
+
+
+def _attempt(row: sqlite3.Row) -> str:
+    """Return an attempt in words: which channel, what, how it went, for whom where not for all, why."""
+    words = f"{channel(row['channel'])}: {row['kind']} {row['outcome']}"
+    detail = row["detail"]
+    if row["target"] and not detail.startswith(row["target"]):
+        detail = f"{row['target']}: {detail}" if detail else row["target"]
+    return f"{words}: {detail}" if detail else words

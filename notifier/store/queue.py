@@ -24,10 +24,17 @@ _NEXT = (
     " SELECT 1 FROM deliveries e WHERE e.incident=d.incident AND e.channel=d.channel AND e.id<d.id"
     " AND e.state IN ('pending','claimed') AND e.target IN ('', d.target)) ORDER BY id LIMIT 1"
 )
-_ENDED = (
-    "SELECT 1 FROM deliveries WHERE incident=? AND channel=? AND target IN ('', ?) AND kind='resolved' AND id>?"
-    " AND state IN ('pending', 'sent')"
+# What a recipient was told or will be: its own deliveries, and those to all that it did not miss.
+_REACHES = (
+    " FROM deliveries e WHERE e.incident=:incident AND e.channel=:channel AND (e.target=:target OR (e.target='' AND NOT EXISTS ("
+    " SELECT 1 FROM deliveries s WHERE s.incident=e.incident AND s.channel=e.channel AND s.kind=e.kind"
+    " AND s.created_at=e.created_at AND s.target=:target)))"
 )
+_ENDED = (
+    "SELECT e.state" + _REACHES + " AND e.kind='resolved' AND e.id!=:id AND e.state IN ('pending', 'sent')"
+    " AND (e.created_at>:created_at OR (e.created_at=:created_at AND :kind='firing')) ORDER BY e.state DESC LIMIT 1"
+)
+_TOLD = "SELECT e.kind" + _REACHES + " AND e.state='sent' ORDER BY e.created_at, e.id"
 
 
 class Queue(Incidents):
@@ -50,7 +57,7 @@ class Queue(Incidents):
                 if row is None:
                     return None
                 incident = self._incident(db.execute("SELECT * FROM incidents WHERE id=?", (row["incident"],)).fetchone())
-                reason = self._untrue(db, row, incident, now)
+                reason = self._untrue(db, row, row["id"], incident, now)
                 if not reason:
                     break
                 self._fold(db, [row["id"]], channel, reason, now)
@@ -63,8 +70,8 @@ class Queue(Incidents):
             return self._delivery(db, row, incident)
 
     @staticmethod
-    def _untrue(db: sqlite3.Connection, row: sqlite3.Row, incident: Incident, now: float) -> str:
-        """Return why a message must not be sent any more, "" when it may.
+    def _untrue(db: sqlite3.Connection, row: sqlite3.Row, number: int, incident: Incident, now: float) -> str:
+        """Return why a delivery's message must not be sent any more, "" when it may.
 
         PagerDuty gets every event of an episode in its order: what counts there is the sequence, not the words.
         """
@@ -77,9 +84,13 @@ class Queue(Incidents):
             return "it fires again"
         if kind == "acknowledged" and state != "acknowledged":
             return "no longer so"
-        if kind in ("firing", "resolved") and state == "resolved" and now - row["created_at"] > _FOLD_AFTER:
-            later = db.execute(_ENDED, (row["incident"], row["channel"], row["target"], row["id"])).fetchone()
-            return "over before the channel came back: its last end tells both" if later else ""
+        if kind in ("firing", "resolved") and state == "resolved":
+            ended = db.execute(
+                _ENDED, _place(row, incident) | {"id": number, "created_at": row["created_at"], "kind": kind}
+            ).fetchone()
+            late = now - row["created_at"] > _FOLD_AFTER
+            if ended and (late or (kind == "firing" and ended["state"] == "sent")):
+                return "over before the channel came back: its last end tells both"
         return ""
 
     def _fold_later(self, db: sqlite3.Connection, row: sqlite3.Row, now: float) -> None:
@@ -103,13 +114,7 @@ class Queue(Incidents):
     def _delivery(db: sqlite3.Connection, row: sqlite3.Row, incident: Incident) -> Delivery:
         channel, target = row["channel"], row["target"]
         refs = db.execute("SELECT name, value FROM refs WHERE incident=? AND channel=?", (incident.id, channel))
-        told = {
-            one["kind"]
-            for one in db.execute(
-                "SELECT DISTINCT kind FROM deliveries WHERE incident=? AND channel=? AND target=? AND state='sent'",
-                (incident.id, channel, target),
-            )
-        }
+        told = [one["kind"] for one in db.execute(_TOLD, _place(row, incident))]
         return Delivery(
             row["id"],
             incident,
@@ -122,7 +127,7 @@ class Queue(Incidents):
             {ref["name"]: ref["value"] for ref in refs},
             row["name"],
             target,
-            bool(told),
+            bool(told) and told[-1] != "resolved",
             "resolved" in told,
         )
 
@@ -185,7 +190,8 @@ class Queue(Incidents):
         state = "parked" if again_in is None else "pending"
         with self._write() as db:
             db.execute(
-                "UPDATE deliveries SET state=?, next_at=?, error=?, doubtful=MAX(doubtful, ?), batch='' WHERE id=?",
+                "UPDATE deliveries SET state=?, next_at=?, error=?, doubtful=MAX(doubtful, ?),"
+                " name=CASE WHEN batch='' THEN name ELSE '' END, batch='' WHERE id=?",
                 (state, now + (again_in or 0.0), error, int(doubtful), delivery.id),
             )
             self._attempt(db, delivery, now, "parked" if again_in is None else "retry", error)
@@ -227,3 +233,7 @@ class Queue(Incidents):
             return db.execute(
                 "UPDATE deliveries SET state='pending', next_at=? WHERE state='parked'", (self._clock(),)
             ).rowcount
+
+
+def _place(row: sqlite3.Row, incident: Incident) -> dict[str, object]:
+    return {"incident": incident.id, "channel": row["channel"], "target": row["target"]}

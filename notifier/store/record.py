@@ -17,15 +17,15 @@ from notifier.store import schema
 
 _LOG = logging.getLogger(__name__)
 _BUSY = 2.0  # seconds: the webhook must be answered well before its sender gives up
+_TAKE_OVER = "UPDATE deliveries SET state='pending', doubtful=1 WHERE state='claimed'"
 Routes = Callable[[str], Iterable[str]]
 
 
 class Record:
     """The database file; safe to use from several threads.
 
-    `owner`: this process sends what is queued, so what was claimed when its predecessor ended is claimed by
-    nobody now. A tool that looks at the file of a running notifier is no owner: it neither makes nor changes
-    the file's tables, and a claim is none of its business.
+    `owner`: this process makes the file, keeps its tables up to date and sends what is queued. A tool that
+    looks at the file of a running notifier is no owner: it neither makes nor changes tables.
     A file that cannot be opened (full disk, read-only) is tried again at each use, which raises sqlite3.Error
     until then: the notifier must start all the same, since it can still page from memory.
     """
@@ -34,7 +34,7 @@ class Record:
         self._file, self._routes, self._owner, self._clock = file, routes, owner, clock
         self._lock = threading.RLock()
         self._connection: sqlite3.Connection | None = None
-        self._closed = False
+        self._closed = self._owns = False
         try:
             self._open()
         except sqlite3.OperationalError as error:
@@ -55,7 +55,8 @@ class Record:
             if self._owner:
                 db.execute("PRAGMA journal_mode=WAL")
                 schema.migrate(db, self._file)
-                db.execute("UPDATE deliveries SET state='pending', doubtful=1 WHERE state='claimed'")
+                if self._owns:
+                    db.execute(_TAKE_OVER)
             elif schema.version(db) != schema.VERSION:
                 raise sqlite3.OperationalError(f"{self._file} is of another version: restart the notifier first")
         except BaseException:
@@ -75,6 +76,19 @@ class Record:
         mode = "rwc" if self._owner else "rw"
         uri = f"file:{quote(str(self._file.absolute()))}?mode={mode}"
         return sqlite3.connect(uri, uri=True, check_same_thread=False, isolation_level=None, timeout=_BUSY)
+
+    def own(self) -> None:
+        """Take over from a process that ended: what it had claimed is claimed by nobody now.
+
+        Not before it is certain that no other one runs; where the file cannot be used yet, as soon as it can.
+        """
+        with self._lock:
+            self._owns = True
+            try:
+                with self._write() as db:
+                    db.execute(_TAKE_OVER)
+            except sqlite3.Error as error:
+                _LOG.error("what was claimed comes back when its lease ends: %s", error)
 
     def close(self) -> None:
         """Close the file for good."""

@@ -10,7 +10,7 @@ from notifier.model import Delivery, Receipt
 from notifier.store.queue import LEASE, Queue
 
 _ROWS = (
-    "SELECT i.*, d.id AS delivery, d.kind, d.attempts, d.created_at, d.next_at, d.doubtful, d.target, d.batch,"
+    "SELECT i.*, d.id AS delivery, d.channel, d.kind, d.attempts, d.created_at, d.next_at, d.doubtful, d.target, d.batch,"
     " d.state AS waits, EXISTS (SELECT 1 FROM refs r WHERE r.incident=d.incident AND r.channel=d.channel) AS shown"
     " FROM deliveries d JOIN incidents i ON i.id=d.incident WHERE d.channel=? AND d.state IN ('pending','claimed')"
     " ORDER BY d.id LIMIT 20000"
@@ -35,9 +35,11 @@ class Storms(Queue):
             if db.execute(due, (channel, now)).fetchone()["n"] < least and not db.execute(again, (channel, now)).fetchone():
                 return []
             waiting = db.execute(_ROWS, (channel,)).fetchall()
-            rows = _same_again(waiting, now) or _fresh(waiting, least, now)
+            rows = _same_again(waiting, now)
             if not rows:
-                return []
+                rows = self._true(db, _fresh(waiting, least, now), channel, now)
+                if len(rows) < least:
+                    return []
             # The first delivery and its tries name the set: no two digests share them.
             name = rows[0]["batch"] or f"digest-{rows[0]['delivery']}-{rows[0]['attempts']}-{int(rows[0]['created_at'])}"
             db.executemany(
@@ -58,6 +60,17 @@ class Storms(Queue):
             )
             for row in rows
         ]
+
+    def _true(self, db: sqlite3.Connection, rows: Iterable[sqlite3.Row], channel: str, now: float) -> list[sqlite3.Row]:
+        """Return what is still true of what a digest would tell; fold the rest."""
+        kept: list[sqlite3.Row] = []
+        for row in rows:
+            reason = self._untrue(db, row, row["delivery"], self._incident(row), now)
+            if reason:
+                self._fold(db, [row["delivery"]], channel, reason, now)
+            else:
+                kept.append(row)
+        return kept
 
     def sent_many(self, deliveries: Iterable[Delivery], receipt: Receipt, again_in: Mapping[str, float]) -> None:
         """Record that a digest told all of these; recipients that missed it get the same digest of their own."""

@@ -124,9 +124,9 @@ class Node:
             self._process.wait(10)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaCluster]:
-    """One node that all tests share which do not stop it."""
+    """One node for the tests of a module, which do not stop it; other modules' nights and groups are not on it."""
     node = Node(tmp_path_factory.mktemp("kafka"))
     try:
         node.start()

@@ -352,6 +352,20 @@ def test_what_is_wrong_with_the_file_is_said_without_a_password(tmp_path: Path, 
     assert "plain-password" not in str(caught.value)
 
 
+def test_the_file_is_prometheus_own(certificates: Path, tmp_path: Path) -> None:
+    """promtool accepts what we accept: one file serves Prometheus, Alertmanager and our exporters."""
+    hashed = hash_like("secret", "$2b$04$abcdefghijklmnopqrstuu" + "." * 31)
+    text = (
+        f"tls_server_config:\n  cert_file: {certificates}/server.pem\n  key_file: {certificates}/server.key\n"
+        f"  min_version: TLS12\nbasic_auth_users:\n  prometheus: {hashed}\nhttp_server_config:\n  http2: false\n"
+    )
+    assert write(tmp_path, text).users == {"prometheus": hashed}
+    done = subprocess.run(
+        ["promtool", "check", "web-config", tmp_path / "web.yml"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_a_file_that_is_not_there_is_said(tmp_path: Path) -> None:
     """Not a traceback."""
     with pytest.raises(WebConfigError, match=r"missing.yml cannot be read: No such file"):

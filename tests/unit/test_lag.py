@@ -230,6 +230,15 @@ def test_names_are_filtered_as_a_whole_and_newlines_are_letters_too() -> None:
         assert name not in names
 
 
+def test_names_that_are_gone_are_forgotten() -> None:
+    """A hundred thousand short-lived groups: what is remembered of names does not pile up."""
+    names = NameFilter(["run-.*"], [])
+    for number in range(20_000):
+        assert f"run-{number}" in names
+        names.keep([f"run-{number}", "run-0"])
+    assert len(names._known) < 1100
+
+
 def test_each_refusal_doubles_the_wait_up_to_a_minute() -> None:
     """And a success begins anew."""
     now = [100.0]

@@ -19,7 +19,7 @@ from zads.config import Config, parse
 
 NOW = 1_775_030_470.0  # 2026-04-01 08:01:10 UTC
 KAFKA = (
-    {"headline": "KAFKA DOWN", "service": "kafka-public", "label": "Kafka", "host": "zads"},
+    {"headline": "KAFKA DOWN", "service": "kafka-public", "label": "Kafka", "host": "zads", "part": "public"},
     {
         "pending": "20",
         "summary": "Kafka down on zads: its process is gone and was not restarted",

@@ -48,8 +48,11 @@ class Provider:
                 continue
             seen = any(one[:2] == (who, delivery.key) for one in self.taken)
             if not seen:
-                # An end that tells both beginning and end is news of both.
-                kind = "both" if delivery.kind == "resolved" and not delivery.told else delivery.kind
+                kind: str = delivery.kind
+                if kind == "resolved":
+                    # One that tells beginning and end is news of both; of one without an answer nobody knows.
+                    unsure = self.outcome in {"no answer", "killed"}
+                    kind = "over" if unsure else "resolved" if delivery.told else "both"
                 says: list[tuple[int, str]] = list(self.digest) if kind == "digest" else [(delivery.incident.id, kind)]
                 self.taken.append((who, delivery.key, says))
         if self.outcome == "no answer":
@@ -198,7 +201,7 @@ class Machine(RuleBasedStateMachine):
         else:
             assert news and news[-1] in {"firing", "reminder"}, where
         for before, after in pairwise(news):
-            # A digest may tell of an end whose own message is on its way.
+            # After a digest, or an end of which nobody knows whether it arrived, the end may come once more.
             assert not (before in {"resolved", "both"} and after in {"resolved", "reminder"}), where
 
 

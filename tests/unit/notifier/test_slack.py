@@ -114,6 +114,10 @@ def test_slacks_own_trouble_is_looked_up_before_a_second_try(slow_site: tuple[Si
     site.post(alert())
     wait(lambda: site.notifier and "slack" not in site.notifier.store.queue(), 15)
     assert len(_shown(site)) == 1
+    assert site.notifier and site.notifier.store.parked() == {}
+    site.post(alert("resolved"))
+    wait(lambda: len(site.got("slack", "resolved")) == 2)
+    assert site.got("slack", "resolved")[0]["raw"]["edited"]
 
 
 def test_a_reply_that_arrived_although_slack_said_not_is_not_repeated(slow_site: tuple[Site, Slacker]) -> None:
@@ -126,6 +130,7 @@ def test_a_reply_that_arrived_although_slack_said_not_is_not_repeated(slow_site:
     site.post(alert("resolved"))
     wait(lambda: site.notifier and "slack" not in site.notifier.store.queue(), 15)
     assert len(_shown(site, "resolved")) == 1
+    assert site.notifier and site.notifier.store.parked() == {}
 
 
 def test_where_the_bot_may_not_look_a_second_message_says_that_it_is_perhaps_one(
