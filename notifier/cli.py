@@ -14,7 +14,8 @@ from notifier.model import Delivery, DeliveryError, Incident
 from notifier.render import Renderer
 from notifier.routing import channels_for, fallback_for, on_call
 from notifier.store import Store
-from zads.config import load
+from zads import reload
+from zads.config import Config, load
 from zads.serve import serve
 
 
@@ -28,9 +29,18 @@ def _serve(args: argparse.Namespace) -> int:
         print(f"{config.notifier.store} cannot be used: {error}", file=sys.stderr)
         return 1
     notifier = Notifier(config, store, channels, token, password)
+
+    def take(new: Config) -> None:
+        """Begin anew with the new configuration, after what is being sent; one whose secrets are missing is refused."""
+        read_access(new, str(args.config))
+        build_channels(new, str(args.config))
+        notifier.stop()
+        reload.again(new)
+
     try:
-        # Nothing is sent before the address is ours: another notifier may be sending from this record.
-        listened = serve(notifier.application, config.notifier.listen, listening=notifier.start)
+        with reload.Listener(config.exporters.state_dir, "notifier", args.config, take):
+            # Nothing is sent before the address is ours: another notifier may be sending from this record.
+            listened = serve(notifier.application, config.notifier.listen, listening=notifier.start)
     finally:
         notifier.stop()
     return 0 if listened else 1

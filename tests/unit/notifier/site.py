@@ -71,6 +71,8 @@ class Site:
         self.toml = f"""
             [kafka.public]
             bootstrap = ["127.0.0.1:1"]
+            [exporters]
+            state_dir = "{folder}/state"
             [prometheus]
             address = "127.0.0.1:{self.prometheus}"
             [alertmanager]

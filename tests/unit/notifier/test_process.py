@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.notifier.site import KEY, Site, alert, listens, wait
+from zads.reload import hang_up, living
 from zads.stack.standin_rates import Rate
 from zads.stack.standin_smtp import SmtpLimits
 from zads.stack.standins import PagerDuty, Slack
@@ -57,6 +58,30 @@ def test_a_signal_drains_and_ends_with_0(quiet: Site, number: signal.Signals) ->
     assert b"Traceback" not in out
     # The record was closed: nothing is left for the next start to clean up.
     assert not (quiet.folder / "notifier.sqlite3-wal").exists()
+
+
+def test_sighup_takes_a_new_file_and_refuses_one_without_its_secrets(quiet: Site) -> None:
+    """The same process begins anew with it; what was accepted before is sent once; a bad one changes nothing."""
+    quiet.start_providers()
+    process, state = _serve(quiet), quiet.folder / "state"
+    wait(lambda: [entry.name for entry in living(state)] == ["notifier"])
+    quiet.post(alert())
+    wait(lambda: quiet.got("pagerduty", "firing"))
+    (quiet.folder / "slack").rename(quiet.folder / "slack.away")
+    assert [error.path for error in hang_up(state)] == ["notifier"]
+    (quiet.folder / "slack.away").rename(quiet.folder / "slack")
+    file = quiet.folder / "zads.toml"
+    file.write_text(quiet.toml.replace("[notifier.email]", 'oncall = [{name = "operator 7"}]\n[notifier.email]'))
+    assert hang_up(state) == []
+    wait(lambda: listens(quiet.own))
+    assert process.poll() is None
+    assert [entry.pid for entry in living(state)] == [process.pid]
+    with urllib.request.urlopen(f"http://127.0.0.1:{quiet.own}/metrics", timeout=5) as answer:
+        assert b'zads_on_call_info{name="operator 7"} 1.0' in answer.read()
+    time.sleep(1)
+    assert len(quiet.got("pagerduty", "firing")) == 1
+    process.terminate()
+    assert process.wait(30) == 0
 
 
 def test_an_address_that_is_taken_is_said_and_is_no_success(quiet: Site) -> None:
