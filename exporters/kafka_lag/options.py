@@ -49,17 +49,13 @@ class Options:
 
 
 def options(config: Config) -> Options:
-    """Return the options; what zads.toml does not say has the default of this table."""
-    table = getattr(config.exporters, "kafka_lag", None)
-
-    def take(name: str, default: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(getattr(table, name, default))
-
+    """Return the options."""
+    table = config.exporters.kafka_lag
     return Options(
-        topics=NameFilter(take("topics", (".*",)), take("topics_exclude", ("__.*",))),
-        groups=NameFilter(take("groups", (".*",)), take("groups_exclude", ())),
-        per_partition=bool(getattr(table, "per_partition", True)),
-        seconds_per_partition=bool(getattr(table, "seconds_per_partition", False)),
-        read_committed=bool(getattr(table, "read_committed", False)),
+        topics=NameFilter(table.topics, table.topics_exclude),
+        groups=NameFilter(table.groups, table.groups_exclude),
+        per_partition=table.per_partition,
+        seconds_per_partition=table.seconds_per_partition,
+        read_committed=table.read_committed,
         max_series=config.exporters.max_series,
     )

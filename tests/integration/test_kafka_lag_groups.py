@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import struct
 import threading
 import time
 import uuid
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,7 +20,7 @@ from exporters.kafka_lag.cap import cut
 from exporters.kafka_lag.collector import KafkaLagCollector
 from tests.integration.test_kafka_lag import Bench, read, wait
 from zads.collector import CollectorLoop
-from zads.config import KafkaCluster, host_port
+from zads.config import Config, KafkaCluster, host_port, parse
 from zads.kafka import Answer, ClusterReader
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
@@ -247,10 +247,9 @@ def test_filters_choose_what_is_shown_and_communities_are_always_read(bench: Ben
         bench.send(name, 6)
         for group in ("mine", "mine-test", "other", "lasair"):
             bench.commit(group, name, {0: 2})
-    table = SimpleNamespace(
-        topics=["keep-.*", "drop"], topics_exclude=["drop"], groups=["mine.*"], groups_exclude=[".*-test"]
+    config = with_options(
+        bench, topics=["keep-.*", "drop"], topics_exclude=["drop"], groups=["mine.*"], groups_exclude=[".*-test"]
     )
-    config = bench.config.model_copy(update={"exporters": Exporters(bench.config.exporters, table)})
     loop = CollectorLoop(KafkaLagCollector(config, ClusterReader(bench.cluster, client_id="test")), 5.0)
     lag = read(loop, "kafka_consumergroup_lag_sum", "consumergroup", "topic")
     shown = {"keep-this", "keep-that"} | {t for _, t in lag if t.startswith("ztf_")}
@@ -264,14 +263,13 @@ def test_filters_choose_what_is_shown_and_communities_are_always_read(bench: Ben
     loop.stop()
 
 
-class Exporters:
-    """[exporters] with a table that zads.config does not know yet."""
-
-    def __init__(self, inner: object, table: object) -> None:
-        self._inner, self.kafka_lag = inner, table
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self._inner, name)
+def with_options(bench: Bench, **settings: object) -> Config:
+    """Return the bench's configuration with [exporters.kafka_lag]."""
+    lines = "\n".join(f"{key} = {json.dumps(value)}" for key, value in settings.items())
+    return parse(
+        f'[kafka.public]\nbootstrap = ["{bench.cluster.bootstrap[0]}"]\n[exporters.kafka_lag]\n{lines}\n'
+        '[[community]]\nname = "lasair"\ngroups = ["lasair"]\n'
+    )
 
 
 def test_what_is_over_the_cap_is_dropped_widest_first_and_counted(bench: Bench) -> None:
@@ -317,8 +315,7 @@ def test_lag_as_a_transactional_reader_sees_it(bench: Bench) -> None:
     for _ in range(5):
         producer.send("transactions", b"x")
     producer.flush()
-    table = SimpleNamespace(read_committed=True)
-    config = bench.config.model_copy(update={"exporters": Exporters(bench.config.exporters, table)})
+    config = with_options(bench, read_committed=True)
     committed = CollectorLoop(KafkaLagCollector(config, ClusterReader(bench.cluster, client_id="test")), 5.0)
     plain = bench.loop()
     key = ("transaction-group", "transactions")
@@ -359,4 +356,10 @@ def test_seconds_are_those_of_the_messages_own_times_after_a_restart(bench: Benc
         assert abs(seconds[group, "times"] - true) <= max(1.5 + time.time() - at, 0.05 * true), (group, true)
     worst = read(loop, "zads_consumergroup_max_lag_seconds", "consumergroup")
     assert worst[("times-0-0",)] == pytest.approx(200_000, rel=0.05)
+    loop.stop()
+    config = with_options(bench, seconds_per_partition=True, per_partition=False)
+    loop = CollectorLoop(KafkaLagCollector(config, ClusterReader(bench.cluster, client_id="test")), 5.0)
+    each = read(loop, "zads_consumergroup_partition_lag_seconds", "consumergroup", "topic", "partition")
+    assert each["times-0-0", "times", "0"] == pytest.approx(200_000, rel=0.05)
+    assert "kafka_consumergroup_lag{" not in loop.snapshot().body.decode()
     loop.stop()
