@@ -107,11 +107,18 @@ unpack_into_cache() { # PACKAGE
   work=""
 }
 
-# Debian's Prometheus looks for its page under /usr/share, unless told where it is.
+# Debian's Prometheus looks for its page under /usr/share, unless told where it is. Debian's Alertmanager looks
+# there for its templates and cannot be told: in the unpacked copy that one path, which is a string of the same
+# length, becomes a descriptor that the link opens on the unpacked folder.
 link() { # PROGRAM HOME
-  local name
+  local name templates="/usr/share/prometheus/alertmanager"
   name=$(basename "$1")
-  if [ "$name" = prometheus ] && [[ $("$1" --help 2>&1) == *--web.local-assets* ]]; then
+  if [ "$name" = prometheus-alertmanager ] && LC_ALL=C grep -qaF "$templates" "$1"; then
+    LC_ALL=C sed -i "s|$templates\([^/]\)|/proc/self/fd/9///////////////////\1|g" "$1"
+    printf '#!/bin/sh\nhome=$(dirname "$(readlink -f "$0")")/%s\nexec 9<"$home%s"\nexec "$home/usr/bin/%s" "--web.ui-path=$home%s/no-ui/" "$@"\n' \
+      "$2" "$templates" "$name" "$templates" >"$cache/bin/$name.new"
+    chmod 755 "$cache/bin/$name.new"
+  elif [ "$name" = prometheus ] && [[ $("$1" --help 2>&1) == *--web.local-assets* ]]; then
     printf '#!/bin/sh\nhome=$(dirname "$(readlink -f "$0")")/%s\nexec "$home/usr/bin/prometheus" "--web.local-assets=$home/usr/share/prometheus/web" "$@"\n' \
       "$2" >"$cache/bin/$name.new"
     chmod 755 "$cache/bin/$name.new"
