@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import random
@@ -163,7 +164,7 @@ def test_killed_at_random_moments_nothing_is_lost_and_nothing_told_twice(tmp_pat
                 if site.post(alert(mark=str(number), severity="page")) == 200:
                     accepted.append(f"f-{number}")
                     number += 1
-            except (urllib.error.URLError, OSError):
+            except (urllib.error.URLError, OSError, http.client.HTTPException):
                 time.sleep(0.05)
             time.sleep(0.2)
 
