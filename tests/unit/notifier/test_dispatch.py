@@ -67,7 +67,7 @@ def test_a_defect_in_a_digest_does_not_end_the_worker(store: Store, slack: Fake,
     dispatcher.wake(["slack"])
     wait(lambda: slack.sent, 15)
     assert slack.sent[0][0].doubtful
-    assert store.queue().get("slack") is None
+    wait(lambda: store.queue().get("slack") is None)
 
 
 def test_a_defect_outside_of_the_channel_does_not_end_the_worker(
