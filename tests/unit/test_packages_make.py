@@ -12,6 +12,8 @@ import pytest
 
 from tests.unit.test_packages import APT_GET, Machine
 
+_OTHERS, _STACK = "-o cache_dir=.pytest_cache/others", "-o cache_dir=.pytest_cache/stack"
+
 
 @pytest.fixture
 def machine(tmp_path: Path) -> Machine:
@@ -178,7 +180,7 @@ def test_make_test_runs_all(machine: Machine) -> None:
     assert code == 0, text
     assert machine.calls[:3] == ["ruff check .", "mypy ", "lint-imports "]
     # Two runs at once, which together are all tests.
-    assert sorted(machine.calls[3:]) == ["pytest --ignore=tests/acceptance", "pytest tests/acceptance"]
+    assert sorted(machine.calls[3:]) == [f"pytest {_OTHERS} --ignore=tests/acceptance", f"pytest {_STACK} tests/acceptance"]
     assert "Left out" not in text
 
 
@@ -190,8 +192,8 @@ def test_without_a_browser_its_tests_are_left_out_aloud(machine: Machine) -> Non
     assert code == 0, text
     assert "Left out: the tests marked 'browser'. There is no chromium" in text
     assert sorted(machine.calls[-2:]) == [
-        "pytest -m not browser --ignore=tests/acceptance",
-        "pytest -m not browser tests/acceptance",
+        f"pytest {_OTHERS} -m not browser --ignore=tests/acceptance",
+        f"pytest {_STACK} -m not browser tests/acceptance",
     ]
 
 
@@ -202,5 +204,5 @@ def test_ci_installs_make_where_it_is_missing(machine: Machine) -> None:
     code, text = machine.ended(machine.start("bash", ".ci/run"))
     assert code == 0, text
     assert "Installing make ..." in text
-    assert "pytest tests/acceptance" in machine.calls
+    assert f"pytest {_STACK} tests/acceptance" in machine.calls
     assert os.access(machine.bin / "make", os.X_OK)
