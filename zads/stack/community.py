@@ -142,6 +142,7 @@ class Reader:
             max_partition_fetch_bytes=2_000_000,
             fetch_max_bytes=16_000_000,
             fetch_max_wait_ms=1000,
+            fetch_min_bytes=200_000,  # one fetch a second instead of one an alert
             bootstrap_timeout_ms=10000,
             session_timeout_ms=15000,
         )
