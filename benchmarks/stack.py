@@ -48,6 +48,7 @@ def _paged() -> float | None:
         return None
     finally:
         subprocess.run([ZADS, "sim", "heal"], capture_output=True, check=False)
+        time.sleep(45)  # its end is told too: an incident left open would swallow the next run's page as its continuation
 
 
 def main() -> int:
