@@ -18,24 +18,26 @@ from zads import config_checks
 from zads.config_errors import ConfigError, ConfigErrors, dotted, located
 from zads.config_lines import line_of, locate
 from zads.config_models import Community, Host, Internal, KafkaCluster, Mirror, Service, Site, Slo, Stream, Thresholds
-from zads.config_programs import (
-    Alertmanager,
+from zads.config_notifier import (
+    CHANNELS,
     Email,
-    Exporters,
+    Maintenance,
     Notifier,
     OnCall,
     PagerDuty,
-    Prometheus,
-    Rendered,
+    Policy,
     Slack,
-    Wall,
+    Step,
+    Webhook,
 )
+from zads.config_programs import Alertmanager, Exporters, Prometheus, Rendered, Wall
 from zads.config_schema import Config
 from zads.config_secrets import SecretError, read_secret, secret
 from zads.config_types import Severity, duration_text, host_port, joined, parse_duration, reachable
 from zads.config_validate import validate
 
 __all__ = [
+    "CHANNELS",
     "Alertmanager",
     "Community",
     "Config",
@@ -46,10 +48,12 @@ __all__ = [
     "Host",
     "Internal",
     "KafkaCluster",
+    "Maintenance",
     "Mirror",
     "Notifier",
     "OnCall",
     "PagerDuty",
+    "Policy",
     "Prometheus",
     "Rendered",
     "SecretError",
@@ -58,9 +62,11 @@ __all__ = [
     "Site",
     "Slack",
     "Slo",
+    "Step",
     "Stream",
     "Thresholds",
     "Wall",
+    "Webhook",
     "check_secrets",
     "default_path",
     "duration_text",
@@ -145,9 +151,11 @@ def check_secrets(config: Config) -> list[ConfigError]:
     """Read every secret that the configuration names, and return what cannot be had."""
     notifier = config.notifier
     calls = [notifier.token, notifier.password]
+    calls += [config.exporters.scrape.password]
     calls += [channel for channel in (notifier.email and notifier.email.password,) if channel]
     calls += [notifier.slack.token] if notifier.slack else []
-    calls += [notifier.pagerduty.routing_key] if notifier.pagerduty else []
+    calls += [notifier.pagerduty.routing_key, notifier.pagerduty.api_token] if notifier.pagerduty else []
+    calls += [notifier.webhook.secret] if notifier.webhook else []
     errors = []
     for call in calls:
         try:

@@ -3,23 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
+from zads.config_findings import Finding
 from zads.config_models import KafkaCluster
+from zads.config_notifier import CHANNELS
+from zads.config_notifier_checks import notifier_findings
 from zads.config_schema import Config, Path
+from zads.config_scrape_checks import scrape_findings
 from zads.config_types import host_port, joined
-
-Need = tuple[str | int | None, ...]  # None stands for every entry of a list
-
-
-@dataclass(frozen=True)
-class Finding:
-    """What is wrong at a place; it is only believed where `path` and all that it `needs` were right by themselves."""
-
-    path: Path
-    message: str
-    needs: tuple[Need, ...] = ()
 
 
 def findings(config: Config) -> Iterator[Finding]:
@@ -31,6 +23,8 @@ def findings(config: Config) -> Iterator[Finding]:
     yield from _networks(config)
     yield from _secrets(config)
     yield from _routes(config)
+    yield from notifier_findings(config)
+    yield from scrape_findings(config.exporters.scrape, secured=config.exporters.web_config_file is not None)
     yield from _listeners(config)
 
 
@@ -45,11 +39,10 @@ def warnings(config: Config) -> Iterator[Finding]:
                 path, f"{community.name!r} has no groups: how far it is behind stays unknown (or write commits = false)"
             )
     notifier = config.notifier
-    have = [name for name in ("pagerduty", "slack", "email") if getattr(notifier, name) is not None]
+    have = [name for name in CHANNELS if getattr(notifier, name) is not None]
     if not have:
-        yield Finding(
-            ("notifier",), "no [notifier.email], [notifier.slack] or [notifier.pagerduty]: nobody is told of anything"
-        )
+        words = ", ".join(f"[notifier.{name}]" for name in CHANNELS)
+        yield Finding(("notifier",), f"none of {words}: nobody is told of anything")
     elif not notifier.routes["page"]:
         yield Finding(("notifier", "routes", "page"), "is empty: nobody is woken when all stands still")
     elif not notifier.routes["ticket"]:
@@ -184,6 +177,9 @@ def _secrets(config: Config) -> Iterator[Finding]:
         rows.append(((*notifier, "slack"), config.notifier.slack, "token", True))
     if config.notifier.pagerduty:
         rows.append(((*notifier, "pagerduty"), config.notifier.pagerduty, "routing_key", True))
+        rows.append(((*notifier, "pagerduty"), config.notifier.pagerduty, "api_token", False))
+    if config.notifier.webhook:
+        rows.append(((*notifier, "webhook"), config.notifier.webhook, "secret", True))
     email = config.notifier.email
     if email:
         path = (*notifier, "email")
@@ -218,7 +214,8 @@ def _listeners(config: Config) -> Iterator[Finding]:
         rows += [(("kafka", name, "bootstrap", i), address) for i, address in enumerate(cluster.bootstrap)]
         rows += [(("kafka", name, "jmx"), cluster.jmx)] if cluster.jmx else []
     rows += [(("mirror", "jmx"), config.mirror.jmx)] if config.mirror.jmx else []
-    for key in ("kafka_lag_port", "broker_egress_port", "alert_arrival_port", "services_port", "all_port"):
+    each = ("kafka_lag_port", "broker_egress_port", "alert_arrival_port", "services_port")
+    for key in ("all_port",) if exporters.one_process else (*each, "all_port"):
         rows.append((("exporters", key), joined(exporters.listen, getattr(exporters, key))))
     rows.append((("prometheus", "address"), config.prometheus.address))
     if config.prometheus.node_exporter:

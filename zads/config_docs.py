@@ -11,7 +11,7 @@ from zads.config_schema import example, kind, shape, tables, toml, unit
 
 _HEAD = """# zads.toml
 
-Generated from `zads/config_models.py` and `zads/config_programs.py` by `make generate`: edit those instead.
+Generated from `zads/config_models.py`, `zads/config_notifier.py` and `zads/config_programs.py` by `make generate`: edit those instead.
 
 One file names everything once; what other programs read is rendered from it.
 
@@ -27,7 +27,7 @@ where the command runs. An unknown key is an error. Only `[kafka.public]` is req
 written, has to be there.
 
 **Secrets** never stand here. Each has two keys, of which exactly one is written: `..._file` names a file that holds it, `..._env` an
-environment variable. Where Alertmanager needs a secret that stands in the environment, `render` and `apply` write it to
+environment variable. Where Alertmanager or Prometheus needs a secret that stands in the environment, `render` and `apply` write it to
 `DIR/secrets/`, readable by its owner and group.
 
 **Applying.** Our own programs read the applied copy, `DIR/zads.toml`, and read it again on SIGHUP; Prometheus and Alertmanager read

@@ -16,7 +16,8 @@ from pydantic import BaseModel, Field
 from pydantic.fields import FieldInfo
 
 from zads.config_models import Community, Host, Internal, KafkaCluster, Mirror, Model, Service, Site, Slo, Stream, Thresholds
-from zads.config_programs import Alertmanager, Exporters, Notifier, Prometheus, Rendered, Wall
+from zads.config_notifier import Notifier
+from zads.config_programs import Alertmanager, Exporters, Prometheus, Rendered, Wall
 from zads.config_types import Kind, Unit, duration_text
 
 Path = tuple[str | int, ...]

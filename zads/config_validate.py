@@ -12,8 +12,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from zads.config_checks import Need, findings
+from zads.config_checks import findings
 from zads.config_errors import ConfigError, dotted, explain, with_meaning
+from zads.config_findings import Need
 from zads.config_schema import Config, Path, place
 
 Errors = list[tuple[Path, ConfigError]]

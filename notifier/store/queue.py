@@ -20,7 +20,7 @@ LEASE = 120.0
 _FOLD_AFTER = 120.0
 # Nothing earlier waits for the same recipient: what is for all of a channel's recipients is for each of them.
 _NEXT = (
-    "SELECT * FROM deliveries d WHERE channel=? AND state='pending' AND next_at<=? AND batch='' AND NOT EXISTS ("
+    "SELECT * FROM deliveries d INDEXED BY deliveries_turn WHERE channel=? AND state='pending' AND next_at<=? AND batch='' AND NOT EXISTS ("
     " SELECT 1 FROM deliveries e WHERE e.incident=d.incident AND e.channel=d.channel AND e.id<d.id"
     " AND e.state IN ('pending','claimed') AND e.target IN ('', d.target)) ORDER BY id LIMIT 1"
 )

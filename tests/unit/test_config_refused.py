@@ -154,7 +154,7 @@ def test_what_follows_only_from_another_error_is_not_said() -> None:
         ('[notifier.routes]\npgae = ["email"]', "unknown key; did you mean page?"),
         (
             '[notifier.routes]\npage = ["mail"]',
-            'expected "email", "slack" or "pagerduty" (did you mean "email"?), found "mail"',
+            'expected "email", "slack", "pagerduty" or "webhook" (did you mean "email"?), found "mail"',
         ),
     ],
 )
@@ -377,8 +377,12 @@ def test_every_key_has_a_meaning_and_an_example_that_is_right() -> None:
     for heading, model in tables():
         assert model.__doc__, heading
         for name, field in model.model_fields.items():
-            table = re.sub(r"[\[\]]", "", heading.split(", ")[-1]).split(".")
-            path: tuple[str | int, ...] = (*table, *([0] if heading.startswith("[[") else []), field.alias or name)
+            path: tuple[str | int, ...] = ()
+            for part in re.sub(r"[\[\]]", "", heading.split(", ")[-1]).split("."):
+                path = (*path, part)
+                around = place(path)
+                path = (*path, 0) if around is not None and around.many else path
+            path = (*path, field.alias or name)
             here = place(path)
             assert here is not None
             if here.model is None:
