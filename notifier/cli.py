@@ -1,4 +1,4 @@
-"""`zads notify serve | test | explain | replay`."""
+"""`zads notify serve | test | explain | replay | incidents | ack | maintenance | oncall`."""
 
 from __future__ import annotations
 
@@ -6,16 +6,15 @@ import argparse
 import sqlite3
 import sys
 import time
-from datetime import UTC, datetime
 
+from notifier import cli_actions, cli_explain
 from notifier.channels import Channel
 from notifier.daemon import Notifier, build_channels, open_store, read_access
 from notifier.model import Delivery, DeliveryError, Incident
 from notifier.render import Renderer
-from notifier.routing import channels_for, fallback_for, on_call
-from notifier.store import Store
+from notifier.routing import Router
 from zads import reload
-from zads.config import Config, load
+from zads.config import CHANNELS, Config, load
 from zads.serve import serve
 
 
@@ -23,12 +22,13 @@ def _serve(args: argparse.Namespace) -> int:
     config = load(args.config)
     token, password = read_access(config, str(args.config))
     channels = build_channels(config, str(args.config))
+    router = Router(config)
     try:
-        store = open_store(config)
+        store = open_store(config, router)
     except sqlite3.Error as error:
         print(f"{config.notifier.store} cannot be used: {error}", file=sys.stderr)
         return 1
-    notifier = Notifier(config, store, channels, token, password)
+    notifier = Notifier(config, store, router, channels, token, password)
 
     def take(new: Config) -> None:
         """Begin anew with the new configuration, after what is being sent; one whose secrets are missing is refused."""
@@ -82,47 +82,13 @@ def _try(channel: Channel, renderer: Renderer) -> int:
     return 1 if receipt.missed else 0
 
 
-def _explain(args: argparse.Namespace) -> int:
-    config = load(args.config)
-    labels = dict(pair.split("=", 1) for pair in args.labels if "=" in pair)
-    severity = labels.get("severity", "ticket")
-    channels = channels_for(config, severity)
-    known = severity in config.notifier.routes
-    print(
-        f"severity {severity}{'' if known else ' (not known: treated as ticket)'}: {', '.join(channels) or 'noted, nobody is told'}"
-    )
-    print(f"on call now: {on_call(config, datetime.now(UTC)) or 'nobody is named'}")
-    for channel in channels:
-        other = fallback_for(config, channel, severity)
-        print(f"when {channel} refuses for good: {other or 'the others have it already'}, and ChannelUnhealthy is raised")
-    if severity == "page":
-        print(f"reminder every {config.notifier.reminder / 60:.0f} min until somebody acknowledges")
-    return 0
-
-
-def _replay(args: argparse.Namespace) -> int:
-    config = load(args.config)
-    try:
-        # The running notifier owns the file: what it sends at this moment is not taken from it.
-        store = Store(config.notifier.store, lambda severity: channels_for(config, severity), owner=False)
-        number = store.replay()
-    except sqlite3.Error as error:
-        print(f"{config.notifier.store} cannot be used: {error}", file=sys.stderr)
-        return 1
-    store.close()
-    print(f"{number} parked messages are queued again; a running notifier sends them within half a minute")
-    return 0
-
-
 def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add `zads notify`."""
     parser = commands.add_parser("notify", help="the notifier")
     actions = parser.add_subparsers(required=True, metavar="ACTION")
     actions.add_parser("serve", help="take alerts in and tell people").set_defaults(func=_serve)
     test = actions.add_parser("test", help="send a marked test message and say whether it arrived")
-    test.add_argument("--channel", required=True, choices=("email", "slack", "pagerduty"))
+    test.add_argument("--channel", required=True, choices=CHANNELS)
     test.set_defaults(func=_test)
-    explain = actions.add_parser("explain", help="who would get an alert with these labels")
-    explain.add_argument("labels", nargs="+", metavar="LABEL=VALUE")
-    explain.set_defaults(func=_explain)
-    actions.add_parser("replay", help="queue parked messages again").set_defaults(func=_replay)
+    cli_explain.register(actions)
+    cli_actions.register(actions)

@@ -7,7 +7,6 @@ import sqlite3
 import sys
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
@@ -18,9 +17,8 @@ from notifier.dispatch import Dispatcher
 from notifier.emergency import Emergency
 from notifier.facts import Facts
 from notifier.login import Login, is_loopback
-from notifier.model import PAGE
 from notifier.render import Renderer
-from notifier.routing import channels_for, fallback_for, on_call
+from notifier.routing import Router
 from notifier.sight import Sight
 from notifier.site import Site
 from notifier.store import Store
@@ -75,15 +73,11 @@ def read_access(config: Config, source: str) -> tuple[str, str | None]:
     return token, password
 
 
-def open_store(config: Config) -> Store:
+def open_store(config: Config, router: Router) -> Store:
     """Open the record as its owner; a damaged one is moved aside and begun anew, aloud."""
     file = config.notifier.store
-
-    def routes(severity: str) -> tuple[str, ...]:
-        return channels_for(config, severity)
-
     try:
-        return Store(file, routes)
+        return _joined(Store(file, router.plan), router)
     except sqlite3.DatabaseError as error:
         if isinstance(error, sqlite3.OperationalError):
             raise
@@ -92,7 +86,13 @@ def open_store(config: Config) -> Store:
         for extra in ("-wal", "-shm"):
             Path(f"{file}{extra}").unlink(missing_ok=True)
         print(f"{file} is damaged ({error}): it was moved to {aside}, a new one is begun", file=sys.stderr)  # noqa: T201 - the operator's terminal
-        return Store(file, routes)
+        return _joined(Store(file, router.plan), router)
+
+
+def _joined(store: Store, router: Router) -> Store:
+    """Let the router know the planned work that the record holds."""
+    router.windows = store.windows
+    return store
 
 
 class Notifier:
@@ -102,6 +102,7 @@ class Notifier:
         self,
         config: Config,
         store: Store,
+        router: Router,
         channels: list[Channel],
         token: str,
         password: str | None,
@@ -113,7 +114,7 @@ class Notifier:
         self.sight = Sight(config, store, clock=clock)
         renderer = Renderer(
             settings.external_url,
-            on_call=lambda: on_call(config, datetime.now(UTC)),
+            router=router,
             facts=Facts(config, lambda: self.sight.well, clock=clock),
             reminder=settings.reminder,
             clock=clock,
@@ -122,12 +123,12 @@ class Notifier:
             store,
             channels,
             renderer,
-            fallback=lambda channel, severity, broken: fallback_for(config, channel, severity, broken),
+            fallback=router.fallback,
             clock=clock,
         )
-        self.emergency = Emergency(self.dispatcher, channels_for(config, PAGE), clock=clock)
+        self.emergency = Emergency(self.dispatcher, router.page_channels(), clock=clock)
         dead_man = os.environ.get("ZADS_DEADMAN_URL")
-        self.watch = Watch(config, store, self.dispatcher, self.sight, self.emergency, dead_man, clock=clock)
+        self.watch = Watch(config, store, router, self.dispatcher, self.sight, self.emergency, dead_man, clock=clock)
         login = Login(password, open_to_all=is_loopback(host_port(settings.listen)[0]))
         intake = Intake(store, self.dispatcher, self.watch, self.emergency, token)
         site = Site(config, store, self.dispatcher, self.watch, login)

@@ -6,7 +6,7 @@ import logging
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 from notifier.books import ChannelBooks, backoff
 from notifier.channels import Channel
@@ -19,6 +19,8 @@ _IDLE = 30.0
 _STORM = 20
 _LONGEST_PAUSE = 900.0
 _AFTER_DEFECT = 30.0
+# Which channel tells what this one refuses for good: of the channel, an alert's labels and severity, and what is broken.
+Fallback = Callable[[str, Mapping[str, str], str, Collection[str]], "str | None"]
 
 
 def unforeseen(error: Exception) -> DeliveryError:
@@ -35,7 +37,7 @@ class Dispatcher:
         channels: Iterable[Channel],
         renderer: Renderer,
         *,
-        fallback: Callable[[str, str, Collection[str]], str | None] = lambda _channel, _severity, _broken: None,
+        fallback: Fallback = lambda _channel, _labels, _severity, _broken: None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._store, self.renderer, self._fallback, self._clock = store, renderer, fallback, clock
@@ -197,7 +199,8 @@ class Dispatcher:
         again, fallback = error.retry_after or backoff(attempts), None
         if error.permanent and not (delivery.fallback_for or delivery.target):
             broken = [other for other, book in self.books.items() if not book.works]
-            fallback = self._fallback(name, delivery.incident.severity, broken)
+            incident = delivery.incident
+            fallback = self._fallback(name, incident.labels, incident.severity, broken)
         self._store.failed(
             delivery, str(error), None if error.permanent else again, doubtful=error.doubtful, fallback=fallback
         )

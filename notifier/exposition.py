@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
-from datetime import UTC, datetime
 
 from prometheus_client.metrics_core import Metric
 
 from notifier.books import BUCKETS
 from notifier.dispatch import Dispatcher
-from notifier.routing import on_call
+from notifier.routing import Router
 from notifier.store import Store
 from notifier.watch import Watch
 from zads.collector import product_version, render
-from zads.config import Config
 from zads.metrics import counter, gauge, histogram
 
 
-def metrics(config: Config, store: Store, dispatcher: Dispatcher, watch: Watch) -> bytes:
+def metrics(router: Router, store: Store, dispatcher: Dispatcher, watch: Watch) -> bytes:
     """Return the text of /metrics."""
-    return render([*_channels(store, dispatcher), *_incidents(config, store), *_heartbeat(watch)])
+    return render([*_channels(store, dispatcher), *_incidents(router, store), *_heartbeat(watch)])
 
 
 def _channels(store: Store, dispatcher: Dispatcher) -> Iterable[Metric]:
@@ -45,14 +44,14 @@ def _channels(store: Store, dispatcher: Dispatcher) -> Iterable[Metric]:
     return [outcomes, retries, waiting, oldest, parked, healthy, delays]
 
 
-def _incidents(config: Config, store: Store) -> Iterable[Metric]:
+def _incidents(router: Router, store: Store) -> Iterable[Metric]:
     states, info, duty = gauge("zads_incidents"), gauge("zads_incident_info"), gauge("zads_on_call_info")
     for state, count in store.states().items():
         states.add_metric([state], count)
     for incident in store.open_incidents():
         labels = [incident.headline, incident.state, incident.severity, incident.subject, incident.acknowledged_by]
         info.add_metric([*labels, str(int(incident.began_at))], 1)
-    name = on_call(config, datetime.now(UTC))
+    name = router.on_call(time.time())
     if name:
         duty.add_metric([name], 1)
     build = gauge("zads_build_info")

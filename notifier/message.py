@@ -18,6 +18,7 @@ class Message:
 
     `title`: its first 80 characters stand alone on a locked phone. `subject`: the same for all messages of an
     incident, so that mail programs keep them together. `notes`: about the message itself (late, by whom, again when).
+    `mention`: the Slack member id of who has to look, "" for nobody.
     """
 
     state: str
@@ -29,6 +30,7 @@ class Message:
     first: str
     notes: tuple[str, ...]
     links: tuple[Link, ...]
+    mention: str = ""
 
     @property
     def lines(self) -> tuple[str, ...]:

@@ -44,7 +44,8 @@ class Incident:
     """One trouble from its first firing to its end.
 
     `id` is 0 for one that only memory knows. `source`: who reported it; None for what was written before
-    this was kept. `ending`: how it ended where nobody said so ("unseen": its source no longer knew it).
+    this was kept. `ending`: how it ended where nobody said so ("unseen": its source no longer knew it). `step`:
+    how many steps of its policy were gone through; `step_at`: when the next is due, None where none is left.
     """
 
     id: int
@@ -60,6 +61,8 @@ class Incident:
     acknowledged_by: str = ""
     source: str | None = ""
     ending: str = ""
+    step: int = 1
+    step_at: float | None = None
 
     @property
     def headline(self) -> str:
@@ -97,7 +100,7 @@ class Delivery:
 
     `name`: what the receiving side knows it by, the same for each try. `target`: the one recipient it is for;
     "" is all of the channel's. `told`: whether it was last told that the incident fires. `again`: whether it
-    was told its end before.
+    was told its end before. `held`: why it waited by decision ("quiet hours"), "" where it did not.
     """
 
     id: int
@@ -113,6 +116,7 @@ class Delivery:
     target: str = ""
     told: bool = True
     again: bool = False
+    held: str = ""
 
     @property
     def key(self) -> str:

@@ -1,156 +1,194 @@
-"""The notifier's pages, as text: open incidents, one incident's timeline. Readable without JavaScript."""
+"""The first page: what is open, who is on call, whether messages arrive, what waits and why. Readable without JavaScript."""
 
 from __future__ import annotations
 
 import html
-import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from zoneinfo import ZoneInfo
 
-from notifier.dispatch import Dispatcher
 from notifier.model import Incident
+from notifier.page_frame import Visitor, counted, frame, note, severity_tag, tag, when
+from notifier.page_state import ChannelNow, Duty, Now
 from notifier.render import name_of, summary_of
-from notifier.store import Kept, Store
-from notifier.words import channel, clock, duration, one_line, spoken
+from notifier.store import Kept
+from notifier.words import channel, duration
 
-_STYLE = """
-body{font:17px/1.5 Inter,sans-serif;background:#0c0e12;color:#e9ebee;max-width:60rem;margin:0 auto;padding:1.5rem}
-a{color:#7cc4ff}h1{font-size:1.6rem}h2{font-size:1.2rem;margin-top:2rem}code{background:#20252d;padding:.1em .3em;border-radius:4px}
-article{background:#161a20;border-left:10px solid #2f8f83;border-radius:6px;padding:.8rem 1.2rem;margin:1rem 0}
-article.page{border-color:#d1480a}article.ticket{border-color:#e69f00}article.resolved{border-color:#2f8f83}
-.dim{color:#9aa3ad}button,input,select{font:inherit;padding:.4rem .9rem;border-radius:6px}
-button,input,select{border:1px solid #3a414c;background:#232933;color:#fff}form{margin:.8rem 0}
-table{border-collapse:collapse}td,th{padding:.2rem .9rem .2rem 0;text-align:left;vertical-align:top}pre{white-space:pre-wrap}
-td{overflow-wrap:anywhere}td:first-child{white-space:nowrap}
-"""
-# Who may act, and why not: by a session, not yet, not here.
-MAY, LOG_IN, CANNOT = "may", "log in", "cannot"
+__all__ = ["frame", "overview"]
+_SHOWN = 200
+_SOON = 7 * 86400.0
 
 
-def frame(title: str, body: str, refresh: int | None = None) -> str:
-    """Return a whole page."""
-    again = f'<meta http-equiv="refresh" content="{refresh}">' if refresh else ""
-    return (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">{again}'
-        f"<title>{html.escape(title)}</title><style>{_STYLE}</style></head><body>{body}</body></html>"
+def overview(
+    now: Now, past: Iterable[Incident], refused: Sequence[Kept], visitor: Visitor, *, note_words: str = "", bad: bool = False
+) -> str:
+    """Return the first page; `past`: what ended lately, newest first."""
+    cards = "".join(_card(incident, now.at, visitor) for incident in now.open[:_SHOWN])
+    left = len(now.open) - _SHOWN
+    more = f'<p><a href="/history?state=open">and {left:,} more</a></p>' if left > 0 else ""
+    body = (
+        f'{note(note_words, bad=bad)}<div class="two"><div><h1>{_headline(now)}</h1><p class="dim">{_below(now)}</p>'
+        f'<section aria-label="Open incidents"><ul class="list">{cards}</ul>{more}{_noted(now, visitor)}</section>'
+        f"{_past(past, now.at, visitor)}{_refused(refused, now.at, visitor)}</div>"
+        f"<aside>{duty(now.duty, now.at, visitor)}{_channels(now, visitor)}{_held(now, visitor)}{_self(now)}</aside></div>"
     )
+    return frame(_title(now), body, None if note_words else "/?renewed=1", visitor)
 
 
-def overview(store: Store, dispatcher: Dispatcher, on_call: str | None, now: float | None = None) -> str:
-    """Return the first page: what fires, what was, whether the channels work, who is on call."""
-    now = now or time.time()
-    recent = store.recent_incidents(40)
-    # What is only noted wakes nobody and is no incident to the reader; what is open is listed however old it is.
-    order = {"page": 0, "ticket": 1}
-    everything = store.open_incidents()
-    firing = sorted((i for i in everything if i.severity in order), key=lambda i: order[i.severity])
-    noted = [i for i in everything if i.severity not in order]
-    rows = "".join(_card(i, now) for i in firing[:200]) or "<p>Nothing fires.</p>"
-    past = "".join(_row(i, now) for i in recent if i.state == "resolved") or "<tr><td>None yet.</td></tr>"
-    health = "".join(_channel(name, dispatcher, store) for name in dispatcher.books)
-    notes = "".join(f"<tr><td>{clock(i.began_at, now)}</td><td>{html.escape(name_of(i))}</td></tr>" for i in noted[:200])
-    noted_below = f"<h2>Noted</h2><table>{notes}</table>" if notes else ""
-    return frame(
-        "ZADS notifier",
-        f"<h1>{len(firing)} open {'incident' if len(firing) == 1 else 'incidents'}</h1>"
-        f'<p class="dim">On call: {html.escape(on_call or "nobody is named")}</p>{rows}'
-        f"<h2>Channels</h2><table>{health}</table>{noted_below}<h2>Before</h2><table>{past}</table>"
-        f'{_refused(store.refused(10), now)}<p><a href="/runbook">Runbook</a></p>',
-        refresh=10,
-    )
+def _title(now: Now) -> str:
+    return f"({len(now.open)}) ZADS notifier" if now.open else "ZADS notifier"
 
 
-def _refused(kept: Iterable[Kept], now: float) -> str:
-    rows = "".join(
-        f'<tr><td><a href="/refused/{one.id}">{clock(one.at, now)}</a></td><td>{html.escape(one.reason)}</td></tr>'
-        for one in kept
-    )
-    return f"<h2>Webhooks that were not understood</h2><table>{rows}</table>" if rows else ""
+def _headline(now: Now) -> str:
+    pages, tickets = now.pages, len(now.open) - now.pages
+    parts = [counted(number, word) for number, word in ((pages, "page"), (tickets, "ticket")) if number]
+    return f"{' and '.join(parts)} open" if parts else "Nothing is open"
 
 
-def _channel(name: str, dispatcher: Dispatcher, store: Store) -> str:
-    book, (length, age) = dispatcher.books[name], store.queue().get(name, (0, 0.0))
-    state = "works" if dispatcher.healthy(name) else "does not accept messages"
-    if book.works and book.complaints:
-        state = "works, but not for every recipient"
-    if not dispatcher.running(name):
-        state = "stands still: restart the notifier"
-    queue = f"{length} waiting, the oldest for {duration(age)}" if length else "nothing waits"
-    parked = store.parked().get(name, 0)
-    left = f"{parked} refused for good (zads notify replay)" if parked else ""
-    cells = (state, queue, f"{book.outcomes['sent']} sent", left)
-    return f"<tr><th>{html.escape(channel(name))}</th>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
+def _below(now: Now) -> str:
+    """Return the sentence under the headline: whether anybody has taken it, else that all is well."""
+    alone = sum(i.severity == "page" and not i.acknowledged_at for i in now.open)
+    if alone:
+        return f"Nobody has acknowledged {'the page' if now.pages == 1 else f'{alone} of the {now.pages} pages' if alone < now.pages else 'any of the pages'}."
+    if now.pages:
+        return "Every page is acknowledged."
+    broken = [one for one in now.channels if not one.healthy]
+    return "No page is open." if now.open or broken else "No incident is open, and every channel works."
 
 
-def _card(incident: Incident, now: float) -> str:
-    who = (
-        f"acknowledged by {html.escape(incident.acknowledged_by)}"
-        if incident.acknowledged_at
-        else "nobody has acknowledged it"
-    )
-    return (
-        f'<article class="{html.escape(incident.severity)}"><div class="dim">{html.escape(incident.severity)} · since '
-        f"{clock(incident.began_at, now)} ({duration(now - incident.began_at)}) · {who}</div>"
-        f'<a href="/incident/{incident.id}"><b>{html.escape(summary_of(incident))}</b></a></article>'
-    )
-
-
-def _row(incident: Incident, now: float) -> str:
-    lasted = duration((incident.resolved_at or incident.began_at) - incident.began_at)
-    return (
-        f"<tr><td>{clock(incident.began_at, now)}</td><td>{lasted}</td><td>{html.escape(incident.severity)}</td>"
-        f'<td><a href="/incident/{incident.id}">{html.escape(name_of(incident))}</a></td></tr>'
-    )
-
-
-def details(incident: Incident, timeline: Iterable[tuple[float, str]], token: str, *, access: str, note: str = "") -> str:
-    """Return one incident's page with its timeline and, for who may, the buttons."""
-    notes = incident.annotations
-    facts = f"<p>{html.escape(spoken(notes['impact']))}</p>" if notes.get("impact") else ""
-    facts += f"<p><b>First:</b> {html.escape(one_line(notes['first']))}</p>" if notes.get("first") else ""
-    rows = "".join(f"<tr><td>{clock(at)}</td><td>{html.escape(what)}</td></tr>" for at, what in timeline)
-    labels = "".join(f"<tr><th>{html.escape(k)}</th><td>{html.escape(v)}</td></tr>" for k, v in incident.labels.items())
-    book = notes.get("runbook_url", "")
-    path = html.escape(book.removeprefix("docs/").replace(".md", ""), quote=True)
-    link = f'<p><a href="/{path}">Runbook</a></p>' if book.startswith("docs/") else ""
-    state = {"resolved": "over", "acknowledged": f"acknowledged by {incident.acknowledged_by}", "firing": "firing"}[
-        incident.state
-    ]
-    return frame(
-        name_of(incident),
-        f'<p><a href="/">All incidents</a></p>{f"<p><b>{html.escape(note)}</b></p>" if note else ""}'
-        f'<article class="{html.escape("resolved" if incident.state == "resolved" else incident.severity)}">'
-        f'<div class="dim">{html.escape(state)} · since {clock(incident.began_at)}</div>'
-        f"<h1>{html.escape(summary_of(incident))}</h1>{facts}{link}</article>"
-        f"{_buttons(incident, token, access)}<h2>What happened</h2><table>{rows}</table>"
-        f"<h2>Labels</h2><table>{labels}</table>",
-    )
-
-
-def _buttons(incident: Incident, token: str, access: str) -> str:
-    if incident.state == "resolved":
-        return ""
-    if access == CANNOT:
-        return (
-            '<p id="acknowledge">To acknowledge or silence here, set notifier.password_file in zads.toml: '
-            "this page can be reached from other machines.</p>"
-        )
-    if access == LOG_IN:
-        return (
-            f'<form id="acknowledge" method="post" action="/login">'
-            f'<input type="hidden" name="next" value="/incident/{incident.id}">'
-            '<label>Password <input type="password" name="password" autocomplete="current-password"></label> '
-            "<button>Log in to acknowledge or silence</button></form>"
-        )
-    hidden = f'<input type="hidden" name="token" value="{token}">'
-    acknowledge = (
-        f'<form id="acknowledge" method="post" action="/incident/{incident.id}/acknowledge">{hidden}<label>Your name '
-        '<input name="by" required maxlength="60"></label> <button>Acknowledge</button></form>'
-        if incident.state == "firing"
+def _card(incident: Incident, now: float, visitor: Visitor) -> str:
+    who = f"acknowledged by {visitor.text(incident.acknowledged_by)}" if incident.acknowledged_at else "nobody has acknowledged it"
+    kind = incident.severity if incident.severity in ("page", "ticket") else "info"
+    name, back = html.escape(name_of(incident), quote=True), '<input type="hidden" name="back" value="overview">'
+    button = (
+        f'<form method="post" action="/incident/{incident.id}/acknowledge">{visitor.hidden}{back}'
+        f'<button aria-label="Acknowledge: {name}">Acknowledge</button></form>'
+        if visitor.may and visitor.name and incident.state == "firing"
         else ""
     )
-    silence = (
-        f'<form id="silence" method="post" action="/incident/{incident.id}/silence">{hidden}<label>Silence for '
-        '<select name="hours"><option>1</option><option>4</option><option>12</option></select> h, because '
-        '<input name="why" required maxlength="200"></label> <button>Silence</button></form>'
+    return (
+        f'<li class="card {kind}"><div><div class="meta">{severity_tag(incident.severity)} {duration(now - incident.began_at)} · since '
+        f'{when(incident.began_at, now)}</div><a class="title" href="/incident/{incident.id}">{visitor.text(summary_of(incident))}</a>'
+        f'<div class="meta">{who}</div></div>{button}</li>'
     )
-    return acknowledge + silence
+
+
+def _noted(now: Now, visitor: Visitor) -> str:
+    if not now.noted:
+        return ""
+    rows = "".join(
+        f'<li><a href="/incident/{i.id}">{visitor.text(summary_of(i))}</a> <span class="dim">since {when(i.began_at, now.at)}</span></li>'
+        for i in now.noted[:_SHOWN]
+    )
+    return f'<details><summary>{counted(len(now.noted), "note")}, told to nobody</summary><ul class="rows sheet">{rows}</ul></details>'
+
+
+def _past(past: Iterable[Incident], now: float, visitor: Visitor) -> str:
+    rows = "".join(
+        f"<li>{severity_tag(i.severity)} <a href=\"/incident/{i.id}\">{visitor.text(name_of(i))}</a>"
+        f'<div class="dim small">{when(i.began_at, now)}, for {duration((i.resolved_at or i.began_at) - i.began_at)}</div></li>'
+        for i in past
+    )
+    rest = '<p><a href="/history">The whole history</a></p>'
+    return f'<section><h2>Over</h2><ul class="rows sheet">{rows or "<li>Nothing yet.</li>"}</ul>{rest}</section>'
+
+
+def _refused(kept: Sequence[Kept], now: float, visitor: Visitor) -> str:
+    if not kept:
+        return ""
+    if not visitor.may:
+        text = f"<p>{counted(len(kept), 'webhook')} could not be understood: log in to read what came.</p>"
+    else:
+        rows = "".join(f'<li><a href="/refused/{one.id}">{when(one.at, now)}</a> {html.escape(one.reason)}</li>' for one in kept)
+        text = f'<ul class="rows">{rows}</ul>'
+    return f'<section><h2>Webhooks that were not understood</h2><div class="sheet">{text}</div></section>'
+
+
+def duty(one: Duty, now: float, visitor: Visitor) -> str:
+    """Return who is on call now and next."""
+    after = ""
+    if one.next and one.hand_over:
+        moment = one.hand_over.astimezone(one.zone)
+        left = duration(one.hand_over.timestamp() - now)
+        after = (
+            f"<dt>Next</dt><dd>{visitor.text(one.next)}<br><span class=\"dim small\">takes over "
+            f'<time datetime="{moment.isoformat()}">{moment:%a %d %b %H:%M %Z}</time>, in {left}</span></dd>'
+        )
+    name = visitor.text(one.now) if one.now else "nobody is named"
+    return f'<div class="sheet"><h2>On call</h2><dl><dt>Now</dt><dd><b>{name}</b></dd>{after}</dl></div>'
+
+
+def _channels(now: Now, visitor: Visitor) -> str:
+    rows = "".join(_channel(one, now.at, visitor) for one in now.channels) or "<li>No channel is configured: nobody is told.</li>"
+    parked = sum(one.parked for one in now.channels)
+    replay = (
+        f'<form method="post" action="/replay">{visitor.hidden}<button>Send what was parked again ({parked:,})</button></form>'
+        if parked and visitor.may
+        else ""
+    )
+    return f'<div class="sheet"><h2>Channels</h2><ul class="rows">{rows}</ul>{replay}</div>'
+
+
+def _channel(one: ChannelNow, now: float, visitor: Visitor) -> str:
+    name, lines = channel(one.name), list[str]()
+    if one.since is not None:
+        lines.append(f"since {when(one.since, now)} ({duration(now - one.since)})")
+    if one.again_at is not None:
+        lines.append(f"next try {when(one.again_at, now)}")
+    if one.waiting:
+        lines.append(f"{counted(one.waiting, 'message')} waiting, the oldest for {duration(one.oldest)}")
+    if one.parked:
+        lines.append(f"{counted(one.parked, 'message')} parked: refused for good")
+    if not one.waiting and not one.parked and one.healthy:
+        lines.append("nothing waits")
+    if one.failed_at is not None and (not one.healthy or one.waiting or one.parked):
+        lines.append(f"{when(one.failed_at, now)}: {visitor.text(one.failure)}")
+    test = (
+        f'<form method="post" action="/channel/{html.escape(one.name)}/test">{visitor.hidden}'
+        f'<button class="link" aria-label="Send a test message by {html.escape(name)}">Send a test message</button></form>'
+        if visitor.may
+        else ""
+    )
+    # Whether it works is said in words, the colour only repeats them.
+    state = tag("works", "ok") if one.healthy else tag(one.state, "bad")
+    details = "".join(f'<div class="dim small">{line}</div>' for line in lines)
+    return f"<li><b>{html.escape(name[:1].upper() + name[1:])}</b> {state}{details}{test}</li>"
+
+
+def _held(now: Now, visitor: Visitor) -> str:
+    """Return what waits by decision: quiet hours, planned work; also what is planned for the next week."""
+    zone, rows = now.duty.zone, list[str]()
+    if now.quiet_until is not None:
+        rows.append(f"<b>Quiet hours</b> until {_local(now.quiet_until, zone)}: tickets wait, pages do not")
+    for window in now.windows:
+        if window.begins > now.at + _SOON:
+            continue
+        matches = ", ".join(visitor.text(text) for text in window.match)
+        times = (
+            f"until {_local(window.ends, zone)}"
+            if window.begins <= now.at
+            else f"from {_local(window.begins, zone)} to {_local(window.ends, zone)}"
+        )
+        rows.append(f"<b>Planned work</b> {times}: {visitor.text(window.why)}<div class=\"dim small\">{matches}</div>")
+    for held in now.held:
+        messages = f"{counted(held.messages, 'message')} about {counted(held.incidents, 'incident')}"
+        rows.append(f"{messages} held until {_local(held.until, zone)}<div class=\"dim small\">{visitor.text(held.why)}</div>")
+    text = "".join(f"<li>{row}</li>" for row in rows) or "<li>Nothing: every message goes out at once.</li>"
+    return f'<div class="sheet"><h2>Held back</h2><ul class="rows">{text}</ul></div>'
+
+
+def _local(at: float, zone: ZoneInfo) -> str:
+    moment = datetime.fromtimestamp(at, zone)
+    return f'<time datetime="{moment.isoformat()}">{moment:%a %H:%M %Z}</time>'
+
+
+def _self(now: Now) -> str:
+    heard = f"{duration(now.at - now.heard)} ago" if now.heard is not None else "not heard since the notifier started"
+    # It comes every 30 seconds; after two minutes the notifier itself pages.
+    late = now.heard is None or now.at - now.heard > 120.0
+    record = tag("writable", "ok") if now.writable else tag("cannot be written: pages go out from memory", "bad")
+    watchdog = tag("heard", "ok") if not late else tag("not heard", "wait" if now.heard is None else "bad")
+    return (
+        f'<div class="sheet"><h2>This notifier</h2><dl><dt>Watchdog</dt><dd>{watchdog} <span class="dim small">{heard}</span></dd>'
+        f"<dt>Record</dt><dd>{record}</dd></dl></div>"
+    )

@@ -15,6 +15,7 @@ from dataclasses import replace
 from notifier.links import links_of
 from notifier.message import Message
 from notifier.model import PAGE, Delivery, Incident
+from notifier.routing import Router
 from notifier.words import channel, clause, clock, duration, headline, lower, name, one_line, sentence, spoken
 
 _TITLE_MOST, _LEAD_MOST = 200, 90
@@ -67,20 +68,20 @@ def summary_of(incident: Incident) -> str:
 class Renderer:
     """Renders messages of one site.
 
-    `on_call` names who is on call; `facts` adds what is known in numbers, as a clause; `reminder`: seconds
-    between two messages about a page that nobody acknowledges.
+    `router` knows who is on call and what comes next; `facts` adds what is known in numbers, as a clause;
+    `reminder`: seconds between two messages about a page that nobody acknowledges.
     """
 
     def __init__(
         self,
         external_url: str,
         *,
-        on_call: Callable[[], str | None] = lambda: None,
+        router: Router | None = None,
         facts: Callable[[Incident], str] = lambda _incident: "",
         reminder: float = 0.0,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._url, self._on_call, self._facts, self._reminder, self._clock = external_url, on_call, facts, reminder, clock
+        self._url, self._router, self._facts, self._reminder, self._clock = external_url, router, facts, reminder, clock
 
     def message(self, delivery: Delivery) -> Message:
         """Return the message for a delivery."""
@@ -91,21 +92,42 @@ class Renderer:
         over = delivery.kind == "resolved" or (incident.state == "resolved" and delivery.kind != "firing")
         message = self._over(delivery, now, late=late) if over else self._firing(delivery, at)
         notes = []
-        if late and (not over or delivery.told):
+        if delivery.held and late:
+            notes.append(f"Held back since {clock(delivery.created_at, now)}: {one_line(delivery.held)}.")
+        elif late and (not over or delivery.told):
             notes.append(
                 f"Late: written {clock(delivery.created_at, now)}, {channel(delivery.channel)} took it only at {clock(now, now)}."
             )
         if delivery.fallback_for:
             notes.append(f"Sent here because {channel(delivery.fallback_for)} refused it.")
         subject = f"[ZADS] {name_of(incident)}"
-        return replace(message.noting(*notes), subject=subject[:_TITLE_MOST], title=message.title[:_TITLE_MOST])
+        message = replace(message.noting(*notes), subject=subject[:_TITLE_MOST], title=message.title[:_TITLE_MOST])
+        return self._addressed(delivery, message, now)
+
+    def _addressed(self, delivery: Delivery, message: Message, now: float) -> Message:
+        """Say to whom it goes beside the channel's own list: a community's contact, who is on call."""
+        if self._router is None:
+            return message
+        incident, contact = delivery.incident, self._router.contact(delivery.incident.labels)
+        if contact and delivery.channel == "email" and delivery.target == contact:
+            who = name(incident.labels.get("community", ""))
+            # The links lead into our own network, and what to do first is for us.
+            note = (
+                f"You get this in copy as the contact of {who}; the operators of {one_line(self._router.site)} have it too."
+            )
+            return replace(message, first="", links=(), notes=(note,))
+        if contact and incident.severity == "ticket" and delivery.kind == "firing":
+            message = message.noting(f"Copied to {name(incident.labels['community'])}'s contact.")
+        if message.state != "firing" or incident.severity != PAGE:
+            return message
+        return replace(message, mention=delivery.target.removeprefix("@") or self._router.mention(now))
 
     def _firing(self, delivery: Delivery, now: float) -> Message:
         incident, kind = delivery.incident, delivery.kind
         summary, facts = summary_of(incident), self._facts(incident)
         title = self._title(incident, summary, facts, now, again=delivery.again and kind == "firing")
         if kind == "reminder":
-            title = f"Still: {title}"
+            title = f"Still: {title}" if delivery.told else title
         if kind == "acknowledged":
             title = f"Acknowledged by {one_line(incident.acknowledged_by)}: {title}"
         where = incident.labels.get("host", "")
@@ -120,7 +142,7 @@ class Renderer:
             (what,),
             spoken(incident.annotations.get("impact", "")),
             one_line(incident.annotations.get("first", "")),
-            self._policy(incident, now),
+            self._policy(delivery, now),
             links_of(incident, self._url),
         )
 
@@ -143,15 +165,19 @@ class Renderer:
         effect = clause(detail if nothing or not impact else impact)
         return f"{lead}: {lower(effect)}" if effect else lead
 
-    def _policy(self, incident: Incident, now: float) -> tuple[str, ...]:
+    def _policy(self, delivery: Delivery, now: float) -> tuple[str, ...]:
         """Say who is on call and what happens next."""
-        if incident.severity != PAGE:
-            return ()
-        who = self._on_call()
-        words = [f"On call: {one_line(who)}."] if who else []
+        incident = delivery.incident
+        who = self._router.on_call(now) if self._router else None
+        words = [f"On call: {one_line(who)}."] if who and incident.severity == PAGE else []
+        if delivery.kind == "reminder" and not delivery.told:
+            words.append(f"You are told because nobody has acknowledged it for {duration(now - incident.opened_at)}.")
+        following = self._router.following(incident, now) if self._router else ""
         if incident.state == "acknowledged":
             words.append(f"{one_line(incident.acknowledged_by)} has acknowledged it.")
-        elif self._reminder:
+        elif following:
+            words.append(f"{following} unless somebody acknowledges.")
+        elif self._reminder and incident.severity == PAGE:
             words.append(f"Told again at {clock(now + self._reminder, now, exact=False)} unless somebody acknowledges.")
         return (" ".join(words),) if words else ()
 
@@ -163,7 +189,10 @@ class Renderer:
         if facts:
             title = f"{title}: {facts}"
         what = [f"{name_of(incident)} from {clock(began, now)} to {clock(ended, now)} ({duration(ended - began)})."]
-        if late and not delivery.told:
+        if late and not delivery.told and delivery.held:
+            begin, end = (clock(at, now, exact=False).removesuffix(" UTC") for at in (began, ended))
+            title = f"{name_of(incident)} {begin}-{end} UTC, over now"
+        elif late and not delivery.told:
             # All that this channel ever says of it: it must not read as the end of something known.
             begin, end = (clock(at, now, exact=False).removesuffix(" UTC") for at in (began, ended))
             who = channel(delivery.channel)
@@ -205,7 +234,10 @@ class Renderer:
         if left:
             lines.append(f"... and {left:,} more")
         created = min(d.created_at for d in deliveries)
-        notes = [f"Late: the first was written {clock(created, now)}."] if now - created > LATE_AFTER else []
+        held = {one_line(d.held) for d in deliveries if d.held}
+        notes = [f"Held back: {', '.join(sorted(held))}."] if held else []
+        if not held and now - created > LATE_AFTER:
+            notes = [f"Late: the first was written {clock(created, now)}."]
         links = (("The whole list", f"{self._url.rstrip('/')}/"),)
         state = "firing" if firing else "resolved"
         return Message(

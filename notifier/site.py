@@ -59,7 +59,7 @@ class Site:
     # -- looking -----------------------------------------------------------------------------
 
     async def _metrics(self, _request: Request) -> Response:
-        text = await run_in_threadpool(metrics, self._config, self._store, self._dispatcher, self._watch)
+        text = await run_in_threadpool(metrics, self._watch.router, self._store, self._dispatcher, self._watch)
         return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
 
     async def _healthy(self, _request: Request) -> Response:

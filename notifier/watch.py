@@ -12,8 +12,8 @@ import requests
 
 from notifier.dispatch import Dispatcher
 from notifier.emergency import Emergency
-from notifier.model import PAGE, Alert, Incident
-from notifier.routing import channels_for
+from notifier.model import Alert, Incident
+from notifier.routing import Router
 from notifier.sight import Sight
 from notifier.store import Store
 from zads.config import Config
@@ -35,6 +35,7 @@ class Watch:
         self,
         config: Config,
         store: Store,
+        router: Router,
         dispatcher: Dispatcher,
         sight: Sight,
         emergency: Emergency,
@@ -42,7 +43,7 @@ class Watch:
         *,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._config, self._store, self._dispatcher = config, store, dispatcher
+        self._config, self._store, self.router, self._dispatcher = config, store, router, dispatcher
         self._sight, self._emergency = sight, emergency
         self._dead_man, self._clock = dead_man_url, clock
         self._began = clock()
@@ -117,7 +118,10 @@ class Watch:
     def _tend_queue(self) -> None:
         self._store.return_leases()
         self._emergency.works()
-        self._dispatcher.wake(self._store.remind(self._config.notifier.reminder))
+        settings = self._config.notifier
+        self._dispatcher.wake(self._store.escalate())
+        self._dispatcher.wake(self._store.forget_acknowledgements(settings.acknowledged_for))
+        self._dispatcher.wake(self._store.remind(settings.reminder))
 
     def _watchdog(self, now: float, *, blind: bool) -> None:
         """Raise "monitoring is blind" when Prometheus or Alertmanager went silent; end it when one is heard."""
@@ -219,7 +223,7 @@ class Watch:
         A provider that is away for some minutes while another tells everything wakes nobody; a worker that is
         dead, or a channel that stays broken, does.
         """
-        names = [name for name in channels_for(self._config, PAGE) if name in self._dispatcher.channels]
+        names = [name for name in self.router.page_channels() if name in self._dispatcher.channels]
         books = self._dispatcher.books
         if not all(self._dispatcher.running(name) for name in names):
             return False

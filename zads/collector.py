@@ -106,7 +106,7 @@ class CollectorLoop:
     """Run one collector every `interval` seconds in a thread of its own.
 
     A collection that takes longer than half the interval slows the pace: what is watched gets as much rest as
-    it was kept busy.
+    it was kept busy, a minute at most. The pace is a metric, zads_collector_interval_seconds.
     """
 
     def __init__(
@@ -274,14 +274,18 @@ class CollectorLoop:
         due = self._monotonic()
         while not self._stop.is_set():
             self.once()
-            due += self._interval
-            late = self._monotonic() + min(self._duration, _LONGEST_REST) - due
-            if late > 0:
-                # Skip what was missed instead of stacking it up, and rest for as long as this one took.
-                missed = int(late // self._interval) + 1
-                self._overruns += missed
-                due += missed * self._interval
+            intervals = self._intervals(self._monotonic() - due)
+            self._overruns += intervals - 1
+            due += intervals * self._interval
             self._stop.wait(max(0.0, due - self._monotonic()))
+
+    def _intervals(self, busy: float) -> int:
+        """Return how many intervals to let pass from the begin of a collection that kept us `busy` to the next one's.
+
+        What is missed is skipped instead of stacked up, and there is as much rest as the collection took.
+        """
+        late = busy + min(self._duration, _LONGEST_REST) - self._interval
+        return 1 + (int(late // self._interval) + 1 if late > 0 else 0)
 
     def _publish(self, words: str) -> Snapshot:
         page = Page((*self._always, Part(render(self._own())), *self._measured))
@@ -293,6 +297,8 @@ class CollectorLoop:
         success.add_metric([self.name], float(self._ok))
         duration = metrics.gauge("zads_collector_duration_seconds")
         duration.add_metric([self.name], self._duration)
+        pace = metrics.gauge("zads_collector_interval_seconds")
+        pace.add_metric([self.name], self._intervals(self._duration) * self._interval)
         last = metrics.gauge("zads_collector_last_success_timestamp_seconds")
         last.add_metric([self.name], self._success_at)
         overruns = metrics.counter("zads_collector_overruns_total")
@@ -305,4 +311,4 @@ class CollectorLoop:
             dropped.add_metric([self.name, reason], count)
         build = metrics.gauge("zads_build_info")
         build.add_metric([product_version()], 1)
-        return [success, duration, last, overruns, errors, dropped, build, *_PROCESS.collect()]
+        return [success, duration, pace, last, overruns, errors, dropped, build, *_PROCESS.collect()]

@@ -26,6 +26,8 @@ from zads.config_notifier import (
     OnCall,
     PagerDuty,
     Policy,
+    QuietHours,
+    Rule,
     Slack,
     Step,
     Webhook,
@@ -33,10 +35,11 @@ from zads.config_notifier import (
 from zads.config_programs import Alertmanager, Exporters, Prometheus, Rendered, Wall
 from zads.config_schema import Config
 from zads.config_secrets import SecretError, read_secret, secret
-from zads.config_types import Severity, duration_text, host_port, joined, parse_duration, reachable
+from zads.config_types import Channel, Severity, duration_text, host_port, joined, parse_duration, reachable
 from zads.config_validate import validate
 
 __all__ = [
+    "Channel",
     "CHANNELS",
     "Alertmanager",
     "Community",
@@ -55,7 +58,9 @@ __all__ = [
     "PagerDuty",
     "Policy",
     "Prometheus",
+    "QuietHours",
     "Rendered",
+    "Rule",
     "SecretError",
     "Service",
     "Severity",
@@ -153,7 +158,7 @@ def check_secrets(config: Config) -> list[ConfigError]:
     calls = [notifier.token, notifier.password]
     calls += [config.exporters.scrape.password]
     calls += [channel for channel in (notifier.email and notifier.email.password,) if channel]
-    calls += [notifier.slack.token] if notifier.slack else []
+    calls += [notifier.slack.key] if notifier.slack else []
     calls += [notifier.pagerduty.routing_key, notifier.pagerduty.api_token] if notifier.pagerduty else []
     calls += [notifier.webhook.secret] if notifier.webhook else []
     errors = []

@@ -174,7 +174,9 @@ def _secrets(config: Config) -> Iterator[Finding]:
     ]
     rows += [(notifier, config.notifier, "token", True), (notifier, config.notifier, "password", False)]
     if config.notifier.slack:
-        rows.append(((*notifier, "slack"), config.notifier.slack, "token", True))
+        slack: Path = (*notifier, "slack")
+        rows.append((slack, config.notifier.slack, "token", not config.notifier.slack.has_webhook_url))
+        rows.append((slack, config.notifier.slack, "webhook_url", False))
     if config.notifier.pagerduty:
         rows.append(((*notifier, "pagerduty"), config.notifier.pagerduty, "routing_key", True))
         rows.append(((*notifier, "pagerduty"), config.notifier.pagerduty, "api_token", False))

@@ -220,7 +220,6 @@ class Service(Model):
 class Thresholds(Model):
     """What alert rules compare with; each becomes a series `zads:threshold_NAME`."""
 
-    service_gone: Seconds = Field(20.0, description="a service is gone for so long before somebody is woken")
     service_recovering: Seconds = Field(300.0, description="a service that was restarted may recover for so long")
     restarts_per_hour: Int = Field(3, ge=0, description="restarts of a service within an hour that are too many")
     community_lag: Seconds = Field(1800.0, description="age of a community's next unread alert that is too old")

@@ -9,12 +9,13 @@ import re
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from zads.config_models import Model
-from zads.config_secrets import secret
+from zads.config_secrets import SecretError, secret
 from zads.config_types import (
     Address,
     Channel,
@@ -32,6 +33,8 @@ from zads.config_types import (
     parse_duration,
 )
 from zads.matchers import parse_matcher
+from zads.passwords import HashError, check_hash
+from zads.signing_key import signing_key
 
 
 def _matcher(value: str) -> str:
@@ -99,16 +102,34 @@ class Email(Model):
 
 
 class Slack(Model):
-    """Slack: a bot that posts to one channel; without this table nothing is posted."""
+    """Slack: a bot, or an incoming webhook, that posts to one channel; without this table nothing is posted."""
 
-    channel: Filled = Field(description="channel that gets messages", examples=["#zads-alerts"])
+    channel: Filled = Field(
+        description="channel that gets messages; with webhook_url_file the one that was chosen in Slack",
+        examples=["#zads-alerts"],
+    )
     token_file: File | None = Field(
         None, description="file that holds the bot's token", examples=["/etc/zads/secrets/slack_token"]
     )
     token_env: Variable | None = Field(
         None, description="environment variable that holds the bot's token", examples=["ZADS_SLACK_TOKEN"]
     )
+    webhook_url_file: File | None = Field(
+        None,
+        description="file that holds an incoming webhook's address, instead of a bot's token: nothing is edited or threaded",
+        examples=["/etc/zads/secrets/slack_webhook_url"],
+    )
+    webhook_url_env: Variable | None = Field(
+        None,
+        description="environment variable that holds an incoming webhook's address",
+        examples=["ZADS_SLACK_WEBHOOK_URL"],
+    )
     base_url: Url = Field("https://slack.com/api/", description="where Slack's API is")
+
+    @property
+    def has_webhook_url(self) -> bool:
+        """Tell whether messages go by an incoming webhook."""
+        return self.webhook_url_file is not None or self.webhook_url_env is not None
 
     def token(self) -> str:
         """Return the bot's token.
@@ -116,6 +137,29 @@ class Slack(Model):
         Raises SecretError when it cannot be had.
         """
         return secret("notifier.slack.token", self.token_file, self.token_env)
+
+    def webhook_url(self) -> str:
+        """Return the incoming webhook's address, which is a secret.
+
+        Raises SecretError when it cannot be had, or is none.
+        """
+        value = secret("notifier.slack.webhook_url", self.webhook_url_file, self.webhook_url_env)
+        try:
+            parts = urlsplit(value)
+            right = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        except ValueError:
+            right = False
+        if not right:
+            kind = "env" if self.webhook_url_env else "file"
+            raise SecretError(f"notifier.slack.webhook_url_{kind}", "what it holds is no address that begins with https://")
+        return value
+
+    def key(self) -> str:
+        """Return what lets us post: the webhook's address or the bot's token.
+
+        Raises SecretError when it cannot be had.
+        """
+        return self.webhook_url() if self.has_webhook_url else self.token()
 
 
 class PagerDuty(Model):
@@ -170,11 +214,17 @@ class Webhook(Model):
     ca_file: File | None = Field(None, description="certificates that vouch for the receiver; none for the system's own")
 
     def secret(self) -> str:
-        """Return the secret that signs.
+        """Return the secret that signs: "whsec_" and base64, as Standard Webhooks writes it.
 
-        Raises SecretError when it cannot be had.
+        Raises SecretError when it cannot be had, or is not of that form.
         """
-        return secret("notifier.webhook.secret", self.secret_file, self.secret_env)
+        value = secret("notifier.webhook.secret", self.secret_file, self.secret_env)
+        try:
+            signing_key(value)
+        except ValueError as error:
+            kind = "env" if self.secret_env else "file"
+            raise SecretError(f"notifier.webhook.secret_{kind}", f"the secret {error}") from None
+        return value
 
 
 class OnCall(Model):
@@ -218,11 +268,10 @@ class Step(Model):
 
 
 class Policy(Model):
-    """Who is told, and who next while nobody acknowledges."""
+    """Who is told, and who next while nobody acknowledges; `reminder` later all of them are told again, and so on."""
 
     name: Name = Field(description="name that [[notifier.rule]] uses; page, ticket and info replace the built-in ones")
     steps: tuple[Step, ...] = Field(min_length=1, alias="step")
-    repeat: Int = Field(0, ge=0, le=100, description="how often all steps are gone through again")
 
 
 class Rule(Model):
@@ -280,6 +329,16 @@ class Notifier(Model):
         description="environment variable that holds the password of the notifier's page",
         examples=["ZADS_PAGE_PASSWORD"],
     )
+    password_hash_file: File | None = Field(
+        None,
+        description="file that holds the hash of the page's password instead: zads notify hash-password prints it",
+        examples=["/etc/zads/secrets/page_password_hash"],
+    )
+    password_hash_env: Variable | None = Field(
+        None,
+        description="environment variable that holds the hash of the page's password",
+        examples=["ZADS_PAGE_PASSWORD_HASH"],
+    )
     reminder: Seconds = Field(1800.0, description="time after which a page that nobody acknowledged is sent again")
     acknowledged_for: Seconds = Field(
         14400.0, description="time after which a page that was acknowledged and still fires is sent again"
@@ -328,10 +387,19 @@ class Notifier(Model):
         return secret("notifier.token", self.token_file, self.token_env)
 
     def password(self) -> str | None:
-        """Return the password of the page, None when none is set.
+        """Return the password of the page, or the hash of it that is kept instead ("$scrypt$..."); None when none is set.
 
-        Raises SecretError when it is named and cannot be had.
+        Raises SecretError when it is named and cannot be had, or when the hash is none.
         """
-        if self.password_file is None and self.password_env is None:
+        hashed = self.password_hash_file is not None or self.password_hash_env is not None
+        if not hashed and self.password_file is None and self.password_env is None:
             return None
-        return secret("notifier.password", self.password_file, self.password_env)
+        if not hashed:
+            return secret("notifier.password", self.password_file, self.password_env)
+        line = secret("notifier.password_hash", self.password_hash_file, self.password_hash_env)
+        try:
+            check_hash(line)
+        except HashError as error:
+            key = f"notifier.password_hash_{'env' if self.password_hash_env else 'file'}"
+            raise SecretError(key, f"{self.password_hash_env or self.password_hash_file} {error}") from None
+        return line

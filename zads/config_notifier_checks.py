@@ -28,6 +28,7 @@ def notifier_findings(config: Config) -> Iterator[Finding]:
             words = f"{rule.policy!r} is no [[notifier.policy]]; known: {', '.join(sorted(known))}"
             yield Finding(("notifier", "rule", index, "policy"), words, (("notifier", "policy", None, "name"),))
     yield from _persons(config)
+    yield from _slack(config)
     zone = ZoneInfo(notifier.timezone or config.site.timezone)
     for index, override in enumerate(notifier.overrides):
         yield from _times(("notifier", "override", index), override, zone)
@@ -36,6 +37,16 @@ def notifier_findings(config: Config) -> Iterator[Finding]:
     quiet = notifier.quiet_hours
     if quiet and quiet.begins == quiet.ends:
         yield Finding(("notifier", "quiet_hours", "ends"), "is the same as begins: tickets would wait always or never")
+
+
+def _slack(config: Config) -> Iterator[Finding]:
+    slack = config.notifier.slack
+    if slack is None or not slack.has_webhook_url or (slack.token_file is None and slack.token_env is None):
+        return
+    path: Path = ("notifier", "slack")
+    kind = "webhook_url_env" if slack.webhook_url_env else "webhook_url_file"
+    words = "is there beside a bot's token: keep one of them (the bot's is better: it edits and threads)"
+    yield Finding((*path, kind), words, ((*path, "token_file"), (*path, "token_env")))
 
 
 def _steps(config: Config, path: Path, policy: Policy) -> Iterator[Finding]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import html
 import logging
 import socket
@@ -14,6 +15,7 @@ from socketserver import TCPServer
 from typing import Any
 
 from zads.collector import CollectorLoop
+from zads.merged import merged
 from zads.web_config import BasicAuth, Tls, WebConfig
 
 _LOG = logging.getLogger(__name__)
@@ -29,7 +31,7 @@ _STYLE = (
 
 
 class Server:
-    """Serve the loops' snapshots: `/NAME/metrics` each one's, `/metrics` that of the only one.
+    """Serve the loops' snapshots: `/NAME/metrics` each one's, `/metrics` that of the only one, or all together.
 
     Raises OSError when it cannot listen, WebConfigError when TLS cannot be set up.
     """
@@ -142,13 +144,15 @@ class _Handler(BaseHTTPRequestHandler):
     do_HEAD = do_GET
 
     def _metrics(self, path: str) -> None:
-        name = path.removesuffix("/metrics").strip("/")
-        loop = self.loops.get(name)
-        if path == "/metrics" and len(self.loops) == 1:
+        if path == "/metrics" and len(self.loops) > 1:
+            self._together()
+            return
+        loop = self.loops.get(path.removeprefix("/").removesuffix("/metrics"))
+        if path == "/metrics":
             loop = next(iter(self.loops.values()))
         if not path.endswith("/metrics") or loop is None:
             paths = ", ".join(f"/{name}/metrics" for name in self.loops)
-            self._answer(404, f"not found; there are {paths}, /-/healthy, /-/ready and /\n".encode())
+            self._answer(404, f"not found; there are /metrics, {paths}, /-/healthy, /-/ready and /\n".encode())
             return
         snapshot = loop.snapshot()
         if snapshot.compressed and _takes_gzip(self.headers.get("Accept-Encoding", "")):
@@ -158,6 +162,15 @@ class _Handler(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             for chunk in snapshot.page.chunks():
                 self.wfile.write(chunk)
+
+    def _together(self) -> None:
+        """Answer with all exporters' metrics; made anew for each request: who scrapes often takes a path each."""
+        body = merged(loop.snapshot().page for loop in self.loops.values())
+        if _takes_gzip(self.headers.get("Accept-Encoding", "")):
+            packed = gzip.compress(body, 1, mtime=0)
+            self._answer(200, packed, extra={"Content-Encoding": "gzip", "Vary": "Accept-Encoding"})
+        else:
+            self._answer(200, body, extra={"Vary": "Accept-Encoding"})
 
     def _page(self) -> bytes:
         rows = []
@@ -172,11 +185,12 @@ class _Handler(BaseHTTPRequestHandler):
                 f"<dt>{html.escape(name)}<dd>{words}, {age}. <a href='/{html.escape(name)}/metrics'>Metrics</a>, "
                 f"{snapshot.page.size / 1e6:.1f} MB of text."
             )
+        together = " <a href='/metrics'>All metrics together</a>" if len(self.loops) > 1 else ""
         title = "ZADS exporters" if len(self.loops) > 1 else "ZADS exporter"
         return (
             f"<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>"
             f"<title>{title}</title><style>{_STYLE}</style><h1>{title}</h1><dl>{''.join(rows)}</dl>"
-            "<p><a href='/-/ready'>Ready?</a> <a href='/-/healthy'>Healthy?</a>"
+            f"<p><a href='/-/ready'>Ready?</a> <a href='/-/healthy'>Healthy?</a>{together}"
         ).encode()
 
     def _answer(self, status: int, body: bytes, kind: str = _TEXT, extra: Mapping[str, str] | None = None) -> None:

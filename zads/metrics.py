@@ -228,7 +228,7 @@ _add(
     "gauge",
     "zads_log_offset",
     "cluster edge topic partition night program",
-    "Log start and end offset of an alert topic's partition.",
+    "Log start and end offset of an alert topic's partition; those of the cluster upstream come from alert-arrival.",
 )
 _add(
     _LAG,
@@ -275,6 +275,62 @@ _add(
     "Alerts that were deleted before the community had committed them.",
 )
 _add(_LAG, "gauge", "zads_cluster_up", "cluster", "1 when at least one broker of the cluster answers.")
+_add(
+    _LAG,
+    "gauge",
+    "zads_consumergroup_status",
+    "consumergroup status",
+    "1 for how the group does on its worst topic, 0 else: ok, warn (lag only grows), stall, stop, rewind; absent while unknown.",
+)
+_add(
+    _LAG,
+    "gauge",
+    "zads_sharegroup_lag",
+    "sharegroup topic",
+    "Messages that the share group has yet to take or to finish, as its coordinator counts them (Kafka 4.2 or newer).",
+)
+_add(
+    _LAG,
+    "gauge",
+    "zads_sharegroup_lag_bound",
+    "sharegroup topic",
+    "Messages from the share group's start offset to the log's end: its lag is at most this, as some may be finished already.",
+)
+_add(_LAG, "gauge", "zads_kafka_cluster_info", "cluster_id", "The cluster by its id; always 1.")
+_add(_LAG, "gauge", "zads_kafka_controller_id", "", "Id of the node that is the active controller.")
+_add(
+    _LAG,
+    "gauge",
+    "zads_kafka_broker_info",
+    "id rack version",
+    "A broker, its rack where it has one, its version as its requests tell; always 1.",
+)
+_add(_LAG, "gauge", "zads_kafka_broker_log_bytes", "id", "Bytes that the logs of the broker's partitions take.")
+_add(_LAG, "gauge", "zads_kafka_volume_bytes", "id dir", "Size of the volume that the broker's log directory is on.")
+_add(
+    _LAG,
+    "gauge",
+    "zads_kafka_volume_usable_bytes",
+    "id dir",
+    "Bytes left on the volume that the broker's log directory is on.",
+)
+_add(_LAG, "gauge", "zads_topic_log_bytes", "topic", "Bytes that the topic's logs take, over all partitions and replicas.")
+_add(
+    _LAG,
+    "gauge",
+    "zads_topic_retention_seconds",
+    "topic",
+    "Age from which Kafka may delete the topic's messages; infinite when it does not by age.",
+)
+_add(
+    _LAG,
+    "gauge",
+    "zads_topic_retention_bytes",
+    "topic",
+    "Size of a partition from which Kafka may delete its oldest messages; infinite when it does not by size.",
+)
+_add(_LAG, "gauge", "zads_topic_min_in_sync_replicas", "topic", "Replicas that have to be in sync for acks=all to be taken.")
+_add(_LAG, "gauge", "zads_topic_info", "topic cleanup_policy", "A topic's cleanup.policy; always 1.")
 
 _EGRESS = "broker-egress"
 _add(
@@ -466,6 +522,13 @@ _add(_ALL, "gauge", "zads_collector_success", "collector", "1 when the last coll
 _add(_ALL, "gauge", "zads_collector_duration_seconds", "collector", "Duration of the last collection.")
 _add(
     _ALL,
+    "gauge",
+    "zads_collector_interval_seconds",
+    "collector",
+    "Time from the last collection's begin to the next: the configured interval, or more so that there is as much rest as work.",
+)
+_add(
+    _ALL,
     "counter",
     "zads_collector_errors_total",
     "collector reason",
@@ -481,6 +544,28 @@ _add(
     "Collections skipped since the one before took longer than the interval.",
 )
 _add(_ALL, "gauge", "zads_build_info", "version", "Version of ZADS Monitor; always 1.")
+
+_PROBE = "probe"
+_add(_PROBE, "gauge", "zads_probe_success", "", "1 when the last probe could read the stream and kept its objective.")
+_add(_PROBE, "gauge", "zads_probe_state_info", "state", "What the last probe found, in one word; always 1.")
+_add(_PROBE, "gauge", "zads_probe_last_run_timestamp_seconds", "", "When the last probe ended.")
+_add(_PROBE, "gauge", "zads_probe_last_success_timestamp_seconds", "", "When a probe last succeeded.")
+_add(_PROBE, "counter", "zads_probe_alerts_total", "", "Alerts that the probe read, since it was started.")
+_add(_PROBE, "counter", "zads_probe_received_bytes_total", "", "Bytes of alerts that came over the wire, as they were sent.")
+_add(_PROBE, "counter", "zads_probe_duplicate_alerts_total", "", "Alerts whose candid the same probe had seen before.")
+_add(_PROBE, "counter", "zads_probe_missing_offsets_total", "", "Offsets that the logs left out between alerts.")
+_add(_PROBE, "counter", "zads_probe_undecodable_total", "reason", "Packets that the probe could not decode.")
+_add(_PROBE, "gauge", "zads_probe_connect_seconds", "step", "Time that each step of the last connection took.")
+_add(
+    _PROBE,
+    "gauge",
+    "zads_probe_delay_seconds",
+    "stage quantile",
+    "Delay in the last probe (p50, p95, p99, max): exposure's end to record, record to here, total to here.",
+)
+_add(_PROBE, "gauge", "zads_probe_lag_alerts", "", "Alerts that still waited for the probe at its end.")
+_add(_PROBE, "gauge", "zads_probe_bytes_per_second", "", "Bytes per second that the last probe received.")
+_add(_PROBE, "gauge", "zads_probe_peak_bytes_per_second", "", "Bytes in the best second of the last probe.")
 
 _NOTIFIER = "notifier"
 _add(_NOTIFIER, "counter", "zads_notifications_total", "channel outcome", "Delivery attempts by outcome.")

@@ -15,11 +15,18 @@ from typing import Any
 
 import yaml
 
-from zads.config import Community, Config, Service, duration_text, host_port, joined, reachable
+from zads import render_scrape
+from zads.config import Community, Config, Service, duration_text, host_port, reachable
 
-# Secrets from the environment that Alertmanager needs, which reads files only.
-SECRETS = ("secrets/alertmanager_token", "secrets/smtp_password", "secrets/slack_token", "secrets/pagerduty_key")
-_TOKEN, _PASSWORD, _SLACK, _KEY = SECRETS
+# Secrets from the environment that Alertmanager and Prometheus need, which read files only.
+SECRETS = (
+    "secrets/alertmanager_token",
+    "secrets/smtp_password",
+    "secrets/slack_token",
+    "secrets/pagerduty_key",
+    render_scrape.PASSWORD,
+)
+_TOKEN, _PASSWORD, _SLACK, _KEY, _SCRAPE = SECRETS
 _HEAD = "# Rendered from zads.toml by `zads config render`; edit that instead.\n"
 _LOOPBACK = {"localhost", "127.0.0.1", "::1", "0.0.0.0", "::"}
 # What the parts of the stream are called where no [[service]] says so.
@@ -83,8 +90,10 @@ def host_of(config: Config, address: str) -> str:
 
 
 def prometheus(config: Config, rules: Path) -> str:
-    """Return prometheus.yml; `rules` is the folder of the rule files."""
-    exporters = config.exporters
+    """Return prometheus.yml; `rules` is the folder of the rule files.
+
+    Raises ConfigErrors when what the exporters ask of Prometheus cannot be had.
+    """
 
     def target(address: str, **labels: str) -> dict[str, Any]:
         return {"targets": [reachable(address)], "labels": {"host": host_of(config, address), **labels}}
@@ -92,14 +101,12 @@ def prometheus(config: Config, rules: Path) -> str:
     def job(name: str, address: str) -> dict[str, Any]:
         return {"job_name": name, "static_configs": [target(address)]}
 
-    ports = {
-        "kafka-lag": exporters.kafka_lag_port,
-        "broker-egress": exporters.broker_egress_port,
-        "alert-arrival": exporters.alert_arrival_port,
-        "services": exporters.services_port,
-    }
-    # The services exporter names the host of each service itself.
-    jobs = [{**job(name, joined(exporters.listen, port)), "honor_labels": True} for name, port in ports.items()]
+    secured = render_scrape.settings(config)
+    jobs = []
+    for name, (served, path) in render_scrape.places(config).items():
+        own_path = {} if path == "/metrics" else {"metrics_path": path}
+        # The services exporter names the host of each service itself.
+        jobs.append({**job(name, served), **own_path, "honor_labels": True, **secured})
     if config.prometheus.node_exporter:
         jobs.append(job("node", config.prometheus.node_exporter))
     agents = {"upstream": _jmx(config, "upstream"), "mirror": config.mirror.jmx, "public": _jmx(config, "public")}
@@ -342,7 +349,7 @@ def firewalld(config: Config) -> str:
 
 
 def secrets(config: Config) -> dict[str, str]:
-    """Return the files with the secrets that Alertmanager needs and that stand in the environment.
+    """Return the files with the secrets that Alertmanager and Prometheus need and that stand in the environment.
 
     Raises SecretError when one is not there.
     """
@@ -355,13 +362,16 @@ def secrets(config: Config) -> dict[str, str]:
         files[_SLACK] = notifier.slack.token()
     if notifier.pagerduty and notifier.pagerduty.routing_key_env:
         files[_KEY] = notifier.pagerduty.routing_key()
+    if config.exporters.scrape.password_env:
+        files[_SCRAPE] = config.exporters.scrape.password() or ""
     return files
 
 
 def render(config: Config, rules: Path) -> dict[str, str]:
     """Return every file by its name in the folder that `rendered.directory` names.
 
-    Raises SecretError when a secret that Alertmanager needs should stand in the environment and does not.
+    Raises SecretError when a secret that Alertmanager or Prometheus needs should stand in the environment and does
+    not, ConfigErrors when the exporters ask of Prometheus what it does not have.
     """
     return {
         "prometheus.yml": prometheus(config, rules),

@@ -63,7 +63,23 @@ class WebConfig:
 
 
 def load(path: Path) -> WebConfig:
-    """Read the file; relative paths in it are relative to its folder, as Prometheus has it.
+    """Read the file and what it names; relative paths in it are relative to its folder, as Prometheus has it.
+
+    Raises WebConfigError.
+    """
+    config = read(path)
+    try:
+        if config.cert_file:
+            _context(config)
+        if config.users:
+            _hash("", _NOBODY)
+    except WebConfigError as error:
+        raise WebConfigError(f"{path}: {error}") from None
+    return config
+
+
+def read(path: Path) -> WebConfig:
+    """Read the file alone, not the keys that it names: who only has to know what is asked for need not read those.
 
     Raises WebConfigError.
     """
@@ -76,14 +92,9 @@ def load(path: Path) -> WebConfig:
         line = f" in line {where.line + 1}" if where else ""
         raise WebConfigError(f"{path} is no valid YAML{line}") from None
     try:
-        config = _parse(data, path.parent)
-        if config.cert_file:
-            _context(config)
-        if config.users:
-            _hash("", _NOBODY)
+        return _parse(data, path.parent)
     except WebConfigError as error:
         raise WebConfigError(f"{path}: {error}") from None
-    return config
 
 
 def _parse(data: Any, folder: Path) -> WebConfig:

@@ -1,27 +1,36 @@
 """E-mail: text and HTML, one thread per incident, one transaction per recipient.
 
-RFC 5322 (threads), RFC 3834 (Auto-Submitted), RFC 3463 (status codes). The same delivery always has the
-same Message-ID, so that a doubtful resend is recognised by the receiving server.
+RFC 5322 (threads), RFC 3834 (Auto-Submitted), RFC 5321 and RFC 3463 (status codes), RFC 4954 (log-in). The same
+delivery always has the same Message-ID, so that a doubtful resend is recognised by the receiving server.
+
+What a server answers: 4xx passes and is tried again, 5xx stays and is parked. A recipient's own trouble delays no
+other; the server's is the same for all. An unreachable server, a certificate that is not accepted and a missing
+STARTTLS pass too: they are put right without anything of ours being changed.
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
+import re
 import smtplib
 import ssl
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import formatdate
 
+from notifier.channels.network import trouble
 from notifier.message import Message
 from notifier.model import Delivery, DeliveryError, Receipt
 from notifier.words import one_line
-from zads.config import Email, host_port
+from zads.config import Email, host_port, joined
 
 _TIMEOUT = 15.0
-# Refusals that concern our set-up, not the recipient: they pass when it is mended.
+# Answers that concern our set-up, whatever they are an answer to: no log-in, a wrong one, no encryption.
 _CONFIGURATION = {530, 534, 535, 538}
+_ENHANCED = re.compile(r"\s*([245])\.(\d{1,3})\.\d{1,3}\b")
+_NO_LOGIN = "take notifier.email.username out, or use the server's port for log-ins"
+_ADDRESS, _MAILBOX = "1", "2"  # subjects of enhanced codes: the recipient's own
 
 
 class EmailChannel:
@@ -33,10 +42,11 @@ class EmailChannel:
         self._settings, self._password, self._timeout = settings, password, timeout
 
     def send(self, delivery: Delivery, message: Message) -> Receipt:
-        """Send to each recipient; who did not take it is named in the receipt, so that nobody gets it twice."""
+        """Send to each recipient; who did not take it is named in the receipt, so that nobody gets it twice.
+
+        A delivery's own target may be anybody: a person on call, a community's contact.
+        """
         recipients = (delivery.target,) if delivery.target else self._settings.to
-        if delivery.target and delivery.target not in self._settings.to:
-            raise DeliveryError(f"{delivery.target} is no longer a recipient", permanent=True, narrow=True)
         missed: dict[str, DeliveryError] = {}
         trouble: DeliveryError | None = None  # the server's own: it is for the others too
         for recipient in recipients:
@@ -44,10 +54,11 @@ class EmailChannel:
                 if trouble is None:
                     self._transaction(recipient, self._compose(delivery, message, recipient))
                 else:
-                    missed[recipient] = DeliveryError(str(trouble), retry_after=trouble.retry_after)
+                    # Asked once for all: a wrong password that is tried for each locks the account.
+                    missed[recipient] = DeliveryError(str(trouble), permanent=trouble.permanent)
             except DeliveryError as error:
                 missed[recipient] = error
-                trouble = None if error.narrow or error.permanent else error
+                trouble = None if error.narrow else error
         if len(missed) == len(recipients):
             raise self._all(missed)
         return Receipt(missed=missed)
@@ -98,6 +109,7 @@ class EmailChannel:
 
     def _transaction(self, recipient: str, mail: bytes) -> None:
         host, port = host_port(self._settings.smarthost)
+        where = joined(host, port)
         handed_over = taken = False
         try:
             with smtplib.SMTP(host, port, timeout=self._timeout) as smtp:
@@ -110,19 +122,33 @@ class EmailChannel:
                 taken = True
         except smtplib.SMTPRecipientsRefused as error:
             code, text = error.recipients[recipient]
-            # 421 closes the connection: the server's own trouble.
-            raise self._refusal(recipient, code, text, narrow=code != 421) from None
+            raise self._refusal(recipient, code, text, recipients_own=True) from None
+        except smtplib.SMTPDataError as error:
+            raise self._refusal(recipient, error.smtp_code, error.smtp_error, recipients_own=False) from None
         except smtplib.SMTPResponseException as error:
             if taken:
                 return  # an odd answer to our good-bye changes nothing
-            raise self._refusal(host, error.smtp_code, error.smtp_error, narrow=False) from None
+            raise self._refusal(where, error.smtp_code, error.smtp_error) from None
         except smtplib.SMTPNotSupportedError as error:
-            raise DeliveryError(f"{host}: {error} (set starttls = false only on a network you trust)") from None
+            hint = "set starttls = false only on a network you trust" if "STARTTLS" in str(error) else _NO_LOGIN
+            raise DeliveryError(f"{where}: {error} ({hint})") from None
         except (smtplib.SMTPException, OSError) as error:
-            raise DeliveryError(f"{host}:{port}: {error}", doubtful=handed_over) from None
+            if taken:
+                return
+            if isinstance(error, smtplib.SMTPServerDisconnected):
+                raise DeliveryError(f"{where}: the connection was cut", doubtful=handed_over) from None
+            words, _ = trouble(error, where)
+            raise DeliveryError(words, doubtful=handed_over) from None
 
     @staticmethod
-    def _refusal(who: str, code: int, text: bytes | str, *, narrow: bool) -> DeliveryError:
+    def _refusal(who: str, code: int, text: bytes | str, *, recipients_own: bool | None = None) -> DeliveryError:
+        """Return what an answer means; `recipients_own`: to RCPT it is; to DATA what stays, and what says so; else never."""
         words = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
-        permanent = 500 <= code < 600 and code not in _CONFIGURATION
-        return DeliveryError(f"{who}: {code} {one_line(words)}", permanent=permanent, narrow=narrow)
+        enhanced = _ENHANCED.match(words)
+        # An enhanced code that says "for now" is believed: servers put it behind 5xx for policies that pass.
+        permanent = 500 <= code < 600 and not (enhanced and enhanced[1] == "4")
+        if recipients_own is False:
+            recipients_own = permanent or bool(enhanced and enhanced[2] in (_ADDRESS, _MAILBOX))
+        # 421 closes the connection: the server's own trouble.
+        narrow = bool(recipients_own) and code != 421 and code not in _CONFIGURATION
+        return DeliveryError(f"{who}: {code} {one_line(words)[:500]}", permanent=permanent, narrow=narrow)

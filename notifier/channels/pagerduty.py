@@ -1,12 +1,16 @@
 """PagerDuty: trigger, acknowledge and resolve with the key that triggered (Events API v2), by pdpyras.
 
 pdpyras retries 429 without end and sleeps in the caller's thread; that is switched off here, since the
-queue decides when to try again. The library is deprecated and kept behind this one file
+queue decides when to try again. The library is deprecated and kept behind this file and pagerduty_read.py
 (docs/decisions/0002-pdpyras.md).
+
+Answers: 202 accepted; 400, 413 and whatever else is 4xx stays; 408, 429 and 5xx pass (developer.pagerduty.com,
+Events API v2 overview and rate limits). A repetition does no harm: the key makes it one alert.
 """
 
 from __future__ import annotations
 
+import logging
 import warnings
 from typing import Any
 
@@ -16,6 +20,8 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # pdpyras announces its successor at import; the decision record knows
     import pdpyras
 
+from notifier.channels.network import trouble
+from notifier.channels.post import host_of
 from notifier.message import Message
 from notifier.model import Delivery, DeliveryError, Receipt, retry_after
 from notifier.words import one_line
@@ -24,6 +30,12 @@ from zads.config import PagerDuty
 _TIMEOUT = 10
 _SEVERITY = {"page": "critical", "ticket": "warning", "info": "info"}
 _SUMMARY_MOST = 1024
+_NAME_MOST = 255
+_DETAIL_MOST = 8_000  # characters of each of the four; an event may have 512 KB
+_PASSES = {408, 425, 429}
+_THROTTLED = 30.0  # seconds; 120 events a minute and key, the documentation advises half a minute
+# What the library would write stands in the delivery's own line; and its words hold the key's last letters.
+_SILENT = logging.getLogger(f"{__name__}.library")
 
 
 class PagerDutyChannel:
@@ -31,15 +43,18 @@ class PagerDutyChannel:
 
     name = "pagerduty"
 
-    def __init__(self, settings: PagerDuty, routing_key: str, source: str) -> None:
-        self._source = source
+    def __init__(self, settings: PagerDuty, routing_key: str, source: str, *, timeout: float = _TIMEOUT) -> None:
+        self._source, self._key, self._host = source, routing_key, host_of(settings.base_url)
         session = pdpyras.EventsAPISession(routing_key)
         session.url = settings.base_url.rstrip("/")
-        session.timeout = _TIMEOUT
+        session.timeout = timeout
         session.max_network_attempts = 0
-        session.sleep_timer = 0.1
         session.retry.clear()
-        session.retry[429] = 1  # 0 would mean "for ever" (pdpyras 5.4.1)
+        # The library repeats after 429 for ever, unless this is its number of tries and they are used up at once.
+        session.retry[429] = 1
+        session.max_http_attempts = -1
+        session.log = _SILENT
+        _SILENT.disabled = True
         self._session = session
 
     def send(self, delivery: Delivery, message: Message) -> Receipt:
@@ -57,10 +72,10 @@ class PagerDutyChannel:
             "links": [{"href": url, "text": name} for name, url in message.links],
             "payload": {
                 "summary": message.title[:_SUMMARY_MOST],
-                "source": one_line(incident.labels.get("host", "")) or self._source,
+                "source": one_line(incident.labels.get("host", ""))[:_NAME_MOST] or self._source,
                 "severity": _SEVERITY.get(incident.severity, "error"),
-                "component": one_line(incident.subject) or "zads",
-                "class": one_line(incident.labels.get("alertname", "")) or "alert",
+                "component": one_line(incident.subject)[:_NAME_MOST] or "zads",
+                "class": one_line(incident.labels.get("alertname", ""))[:_NAME_MOST] or "alert",
                 "custom_details": self._details(message),
             },
         }
@@ -68,8 +83,8 @@ class PagerDutyChannel:
             self._session.send_event(action, dedup_key=key, **fields)
         except pdpyras.PDClientError as error:
             raise self._refusal(error) from None
-        except requests.RequestException as error:
-            raise DeliveryError(f"pagerduty: {type(error).__name__}", doubtful=True) from None
+        except (requests.RequestException, OSError) as error:
+            raise self._unanswered(error) from None
         return Receipt({"key": key} if action == "trigger" else {})
 
     @staticmethod
@@ -80,18 +95,20 @@ class PagerDutyChannel:
             "first": message.first,
             "note": " ".join(message.notes),
         }
-        return {name: text for name, text in details.items() if text}
+        return {name: text[:_DETAIL_MOST] for name, text in details.items() if text}
 
-    @staticmethod
-    def _refusal(error: pdpyras.PDClientError) -> DeliveryError:
+    def _refusal(self, error: pdpyras.PDClientError) -> DeliveryError:
         response = getattr(error, "response", None)
         if response is None:
-            cause = error.__cause__
-            return DeliveryError(f"pagerduty: {type(cause).__name__ if cause else error}", doubtful=True)
-        wait = retry_after(response.headers.get("Retry-After"))
-        words = f"pagerduty: {response.status_code} {response.text[:200]}"
-        if response.status_code == 429:
-            # 120 events a minute and key; the documentation advises half a minute.
-            return DeliveryError(words, retry_after=30.0 if wait is None else wait)
-        ours = 400 <= response.status_code < 500
-        return DeliveryError(words, permanent=ours, doubtful=not ours)
+            return self._unanswered(error)
+        status, wait = response.status_code, retry_after(response.headers.get("Retry-After"))
+        said = one_line(response.text[:300]).replace(self._key, "(the key)")[:200]
+        words = f"{self._host} answered {status}: {said}"
+        if status == 429:
+            return DeliveryError(words, retry_after=_THROTTLED if wait is None else wait)
+        permanent = 300 <= status < 500 and status not in _PASSES
+        return DeliveryError(words, permanent=permanent, retry_after=None if permanent else wait, doubtful=not permanent)
+
+    def _unanswered(self, error: Exception) -> DeliveryError:
+        words, doubtful = trouble(error, self._host)
+        return DeliveryError(words, doubtful=doubtful)

@@ -8,18 +8,33 @@ from collections.abc import Collection, Iterable, Mapping
 
 from notifier.intake import Refused
 from notifier.model import Alert
-from notifier.store.record import Record
+from notifier.plan import MAINTENANCE, Audience, Plan
+from notifier.store.windows import Windows
 
 REOPEN_WITHIN = 1800.0
 # A pair of Alertmanagers may tell a firing after its end; later than this it is a firing again (Prometheus
 # was away, the end was none, and the alert kept its startsAt).
 OVERTAKEN_WITHIN = 120.0
 _REFUSED_KEPT, _REFUSED_MOST = 200, 100_000
+# Who hears of an incident, by channel: its own list and persons beside it.
+_HEARS = "INSERT OR IGNORE INTO audience (incident, channel, target, listed) VALUES (?,?,?,?)"
+# What fires anew is told to those whom it concerns now, and its end also to those whom its last end has not reached.
+_FORGET_AUDIENCE = (
+    "DELETE FROM audience WHERE incident=? AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.incident=audience.incident"
+    " AND d.channel=audience.channel AND d.target=audience.target AND d.kind='resolved' AND d.state IN ('pending','claimed'))"
+)
+# Not whom the channel's own list reaches anyway, and not whom nothing was told: the last word was not that it fires.
+_TO_BE_TOLD_THE_END = (
+    "SELECT channel, target FROM audience a WHERE incident=:incident AND NOT (listed AND target!='' AND EXISTS ("
+    " SELECT 1 FROM audience b WHERE b.incident=a.incident AND b.channel=a.channel AND b.target=''))"
+    " AND IFNULL((SELECT d.kind FROM deliveries d WHERE d.incident=a.incident AND d.channel=a.channel AND d.target=a.target"
+    " AND d.state!='folded' ORDER BY d.id DESC LIMIT 1), 'resolved')!='resolved'"
+)
 Episode = tuple[str, float]
 Told = Mapping[Episode, Mapping[str, Mapping[str, str]]]
 
 
-class Incidents(Record):
+class Incidents(Windows):
     """Alerts become events, incidents and deliveries, all of a body in one transaction."""
 
     def take(self, alerts: Iterable[Alert], *, held: Collection[Episode] = (), told: Told | None = None) -> set[str]:
@@ -89,15 +104,17 @@ class Incidents(Record):
             )
             self._event(db, alert, "firing", opened["id"])
             return set()
-        incident = self._begin(db, alert, notes, now)
+        plan = self._plan(alert.labels, alert.severity, now)
+        incident = self._begin(db, alert, notes, plan, now)
         self._event(db, alert, "firing", incident)
         self._note_told(db, incident, told, now)
-        return self._queue(db, incident, "firing", set(self._routes(alert.severity)) - set(told), now)
+        return self._queue(db, incident, "firing", [one for one in plan.first if one.channel not in told], now, plan=plan)
 
     @staticmethod
-    def _begin(db: sqlite3.Connection, alert: Alert, notes: str, now: float) -> int:
+    def _begin(db: sqlite3.Connection, alert: Alert, notes: str, plan: Plan, now: float) -> int:
         """Open an incident, or the last one again when it ended not long ago."""
         labels, starts_at = json.dumps(dict(alert.labels)), alert.starts_at
+        step_at = next_step(plan, 1, max(now, plan.held_until))
         recent = db.execute(
             "SELECT id FROM incidents WHERE fingerprint=? AND state='resolved' AND resolved_at>? ORDER BY id DESC LIMIT 1",
             (alert.fingerprint, now - REOPEN_WITHIN),
@@ -105,14 +122,16 @@ class Incidents(Record):
         if recent is not None:
             db.execute(
                 "UPDATE incidents SET state='firing', labels=?, annotations=?, severity=?, starts_at=?, latest_starts_at=?,"
-                " source=?, resolved_at=NULL, ending='', acknowledged_at=NULL, acknowledged_by='', reminded_at=? WHERE id=?",
-                (labels, notes, alert.severity, starts_at, starts_at, alert.source, now, recent["id"]),
+                " source=?, resolved_at=NULL, ending='', acknowledged_at=NULL, acknowledged_by='', reminded_at=?, step=1, step_at=?"
+                " WHERE id=?",
+                (labels, notes, alert.severity, starts_at, starts_at, alert.source, now, step_at, recent["id"]),
             )
+            db.execute(_FORGET_AUDIENCE, (recent["id"],))
             return int(recent["id"])
         cursor = db.execute(
             "INSERT INTO incidents (fingerprint, state, severity, labels, annotations, starts_at, latest_starts_at, source,"
-            " opened_at, reminded_at) VALUES (?,'firing',?,?,?,?,?,?,?,?)",
-            (alert.fingerprint, alert.severity, labels, notes, starts_at, starts_at, alert.source, now, now),
+            " opened_at, reminded_at, step_at) VALUES (?,'firing',?,?,?,?,?,?,?,?,?)",
+            (alert.fingerprint, alert.severity, labels, notes, starts_at, starts_at, alert.source, now, now, step_at),
         )
         return int(cursor.lastrowid or 0)
 
@@ -124,6 +143,7 @@ class Incidents(Record):
                 " VALUES (?,?,'firing','sent',?,?,?,'from memory')",
                 (incident, channel, now, now, now),
             )
+            db.execute(_HEARS, (incident, channel, "", 0))
             db.executemany(
                 "INSERT OR REPLACE INTO refs (incident, channel, name, value) VALUES (?,?,?,?)",
                 [(incident, channel, name, value) for name, value in references.items()],
@@ -147,21 +167,52 @@ class Incidents(Record):
     def _resolve(self, db: sqlite3.Connection, opened: sqlite3.Row, at: float, ending: str = "") -> set[str]:
         now, incident = self._clock(), int(opened["id"])
         at = max(min(at, now), opened["starts_at"])
-        query = "UPDATE incidents SET state='resolved', resolved_at=?, ending=? WHERE id=?"
+        query = "UPDATE incidents SET state='resolved', resolved_at=?, ending=?, step_at=NULL WHERE id=?"
         db.execute(query, (at, ending, incident))
-        told = db.execute("SELECT DISTINCT channel FROM deliveries WHERE incident=?", (incident,)).fetchall()
-        return self._queue(db, incident, "resolved", [row["channel"] for row in told], now)
+        self._fold_held(db, incident, now)
+        told = [Audience(row["channel"], row["target"]) for row in db.execute(_TO_BE_TOLD_THE_END, {"incident": incident})]
+        plan = self._plan(json.loads(opened["labels"]), opened["severity"], now)
+        return self._queue(db, incident, "resolved", told, now, plan=plan)
+
+    @staticmethod
+    def _fold_held(db: sqlite3.Connection, incident: int, now: float) -> None:
+        """Fold what never went out and is over: planned work is nobody's trouble, and PagerDuty would ring for a moment."""
+        rows = db.execute(
+            "SELECT id, held, channel FROM deliveries WHERE incident=? AND state='pending' AND not_before>? AND kind='firing'",
+            (incident, now),
+        ).fetchall()
+        for row in rows:
+            if row["held"].startswith(MAINTENANCE) or row["channel"] == "pagerduty":
+                reason = f"over within the {row['held'].partition(':')[0]}"
+                db.execute("UPDATE deliveries SET state='folded', error=? WHERE id=?", (reason, row["id"]))
+                values = (row["id"], now, reason)
+                db.execute("INSERT INTO attempts (delivery, at, outcome, detail) VALUES (?,?,'folded',?)", values)
 
     @staticmethod
     def _queue(
-        db: sqlite3.Connection, incident: int, kind: str, channels: Iterable[str], now: float, fallback_for: str = ""
+        db: sqlite3.Connection,
+        incident: int,
+        kind: str,
+        audience: Iterable[Audience],
+        now: float,
+        *,
+        fallback_for: str = "",
+        plan: Plan | None = None,
     ) -> set[str]:
-        channels = set(channels)
+        """Queue one message for each of an audience, at once or when the plan no longer holds it back."""
+        people = sorted(set(audience), key=lambda one: (one.channel, one.target))
+        held_until, held = (plan.held_until, plan.held) if plan and plan.held_until > now else (0.0, "")
         db.executemany(
-            "INSERT INTO deliveries (incident, channel, kind, state, next_at, created_at, fallback_for) VALUES (?,?,?,?,?,?,?)",
-            [(incident, channel, kind, "pending", now, now, fallback_for) for channel in sorted(channels)],
+            "INSERT INTO deliveries (incident, channel, kind, state, next_at, created_at, fallback_for, target, not_before, held)"
+            " VALUES (?,?,?,'pending',?,?,?,?,?,?)",
+            [
+                (incident, one.channel, kind, max(now, held_until), now, fallback_for, one.target, held_until, held)
+                for one in people
+            ],
         )
-        return channels
+        if kind in {"firing", "reminder"}:
+            db.executemany(_HEARS, [(incident, one.channel, one.target, int(one.listed)) for one in people])
+        return {one.channel for one in people}
 
     # -- what people and the watch do --------------------------------------------------------
 
@@ -176,9 +227,10 @@ class Incidents(Record):
             if not changed.rowcount:
                 return set()
             told = db.execute(
-                "SELECT DISTINCT channel FROM deliveries WHERE incident=? AND channel IN ('slack', 'pagerduty')", (incident,)
+                "SELECT DISTINCT channel FROM audience WHERE incident=? AND channel IN ('slack', 'pagerduty', 'webhook')",
+                (incident,),
             ).fetchall()
-            return self._queue(db, incident, "acknowledged", [row["channel"] for row in told], now)
+            return self._queue(db, incident, "acknowledged", [Audience(row["channel"]) for row in told], now)
 
     def close_incident(self, incident: int, at: float, ending: str = "unseen") -> set[str]:
         """Resolve an incident that nobody reports as ended: its source no longer knows it, first seen so `at`."""
@@ -186,16 +238,9 @@ class Incidents(Record):
             row = db.execute("SELECT * FROM incidents WHERE id=? AND state!='resolved'", (incident,)).fetchone()
             return set() if row is None else self._resolve(db, row, at, ending)
 
-    def remind(self, every: float) -> set[str]:
-        """Queue a reminder for each page that nobody has acknowledged for `every` seconds."""
-        now = self._clock()
-        channels: set[str] = set()
-        with self._write() as db:
-            rows = db.execute(
-                "SELECT id, severity FROM incidents WHERE state='firing' AND severity='page' AND reminded_at<?",
-                (now - every,),
-            ).fetchall()
-            for row in rows:
-                db.execute("UPDATE incidents SET reminded_at=? WHERE id=?", (now, row["id"]))
-                channels |= self._queue(db, row["id"], "reminder", self._routes(row["severity"]), now)
-        return channels
+
+def next_step(plan: Plan, step: int, now: float) -> float | None:
+    """Return when the step after the first `step` ones is due; None where none is left."""
+    if not 0 < step < len(plan.steps):
+        return None
+    return now + plan.steps[step].after - plan.steps[step - 1].after

@@ -13,8 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from notifier.model import Delivery, DeliveryError, Incident, Receipt
-from notifier.store.incidents import Incidents
-from notifier.store.record import Routes
+from notifier.plan import Audience, Planner
+from notifier.store.escalation import Escalation
 
 LEASE = 120.0
 _FOLD_AFTER = 120.0
@@ -37,12 +37,12 @@ _ENDED = (
 _TOLD = "SELECT e.kind" + _REACHES + " AND e.state='sent' ORDER BY e.created_at, e.id"
 
 
-class Queue(Incidents):
+class Queue(Escalation):
     """One delivery at a time."""
 
-    def __init__(self, file: Path, routes: Routes, *, owner: bool = True, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, file: Path, plan: Planner, *, owner: bool = True, clock: Callable[[], float] = time.time) -> None:
         self.folded: Counter[str] = Counter()  # by channel, since the start
-        super().__init__(file, routes, owner=owner, clock=clock)
+        super().__init__(file, plan, owner=owner, clock=clock)
 
     def claim(self, channel: str) -> Delivery | None:
         """Claim the channel's next delivery that is due, first in first out per incident.
@@ -129,6 +129,7 @@ class Queue(Incidents):
             target,
             bool(told) and told[-1] != "resolved",
             "resolved" in told,
+            row["held"],
         )
 
     def next_due(self, channel: str) -> float | None:
@@ -155,7 +156,7 @@ class Queue(Incidents):
                 self._split(db, delivery, target, error, (again_in or {}).get(target, 0.0), now)
             # The provider is back: what waits behind a long back-off goes at once.
             db.execute(
-                "UPDATE deliveries SET next_at=? WHERE channel=? AND state='pending' AND next_at>? AND target=''",
+                "UPDATE deliveries SET next_at=MAX(not_before, ?) WHERE channel=? AND state='pending' AND next_at>? AND target=''",
                 (now, delivery.channel, now),
             )
 
@@ -203,7 +204,9 @@ class Queue(Incidents):
                 (delivery.incident.id, fallback, delivery.kind, delivery.created_at),
             ).fetchone()
             if not tells:
-                self._queue(db, delivery.incident.id, delivery.kind, [fallback], now, fallback_for=delivery.channel)
+                self._queue(
+                    db, delivery.incident.id, delivery.kind, [Audience(fallback)], now, fallback_for=delivery.channel
+                )
 
     def release(self, channel: str, error: str, again_in: float) -> None:
         """Give back all that the channel's worker had claimed when it failed in a way that nobody foresaw."""

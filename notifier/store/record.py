@@ -7,18 +7,18 @@ import logging
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
 from notifier.model import Delivery, Incident
+from notifier.plan import Planner
 from notifier.store import schema
 
 _LOG = logging.getLogger(__name__)
 _BUSY = 2.0  # seconds: the webhook must be answered well before its sender gives up
 _TAKE_OVER = "UPDATE deliveries SET state='pending', doubtful=1 WHERE state='claimed'"
-Routes = Callable[[str], Iterable[str]]
 
 
 class Record:
@@ -30,8 +30,8 @@ class Record:
     until then: the notifier must start all the same, since it can still page from memory.
     """
 
-    def __init__(self, file: Path, routes: Routes, *, owner: bool = True, clock: Callable[[], float] = time.time) -> None:
-        self._file, self._routes, self._owner, self._clock = file, routes, owner, clock
+    def __init__(self, file: Path, plan: Planner, *, owner: bool = True, clock: Callable[[], float] = time.time) -> None:
+        self._file, self._plan, self._owner, self._clock = file, plan, owner, clock
         self._lock = threading.RLock()
         self._connection: sqlite3.Connection | None = None
         self._closed = self._owns = False
@@ -132,6 +132,8 @@ class Record:
             row["acknowledged_by"],
             row["source"],
             row["ending"],
+            row["step"],
+            row["step_at"],
         )
 
     @staticmethod

@@ -4,6 +4,27 @@ from __future__ import annotations
 
 import sqlite3
 
+ABOUT = ("community", "service", "host", "channel", "job")  # labels that say what an incident is about
+
+
+def _words(row: str) -> str:
+    """Return the SQL of an incident's text: its labels' values and its summary."""
+    return (
+        f"(SELECT IFNULL(group_concat(value, ' '), '') FROM json_each({row}.labels)) || ' '"
+        f" || IFNULL(json_extract({row}.annotations, '$.summary'), '')"
+    )
+
+
+def _facets(row: str) -> str:
+    """Return the SQL of an incident's facets: see notifier.store.search."""
+    about = "', '".join(ABOUT)
+    return (
+        f"'severity' || hex(lower(substr({row}.severity, 1, 100)))"
+        f" || IFNULL((SELECT group_concat(' about' || hex(lower(substr(value, 1, 100))), '') FROM json_each({row}.labels)"
+        f" WHERE key IN ('{about}')), '')"
+    )
+
+
 _FIRST = (
     """CREATE TABLE incidents (
         id INTEGER PRIMARY KEY, fingerprint TEXT NOT NULL, state TEXT NOT NULL, severity TEXT NOT NULL,
@@ -52,7 +73,46 @@ _THIRD = (
     # Whose turn it is, in order: the first that may go is found without looking at all that wait.
     "CREATE INDEX deliveries_turn ON deliveries (channel, state, id)",
 )
-_STEPS = (_FIRST, _SECOND, _THIRD)
+_FOURTH = (
+    # Which of its policy's steps an incident has gone through, and when the next is due (NULL: none is left).
+    "ALTER TABLE incidents ADD COLUMN step INTEGER NOT NULL DEFAULT 1",
+    "ALTER TABLE incidents ADD COLUMN step_at REAL",
+    "CREATE INDEX incidents_step ON incidents (step_at) WHERE step_at IS NOT NULL",
+    # Whom it was told to: the channels' own lists ('') and persons beside them.
+    """CREATE TABLE audience (
+        incident INTEGER NOT NULL, channel TEXT NOT NULL, target TEXT NOT NULL, listed INTEGER NOT NULL DEFAULT 0,
+        PRIMARY KEY (incident, channel, target)) WITHOUT ROWID""",
+    "INSERT INTO audience SELECT DISTINCT d.incident, d.channel, '', 0 FROM deliveries d JOIN incidents i ON i.id=d.incident"
+    " WHERE i.state!='resolved'",
+    # What waits by decision (quiet hours, planned work), not for a provider.
+    "ALTER TABLE deliveries ADD COLUMN not_before REAL NOT NULL DEFAULT 0",
+    "ALTER TABLE deliveries ADD COLUMN held TEXT NOT NULL DEFAULT ''",
+    """CREATE TABLE maintenance (
+        id INTEGER PRIMARY KEY, begins REAL NOT NULL, ends REAL NOT NULL, match TEXT NOT NULL, why TEXT NOT NULL,
+        made_by TEXT NOT NULL, made_at REAL NOT NULL)""",
+)
+_FIFTH = (
+    # What the pages ask of a long history: what is open, a period (with all that its statistics need), what was
+    # sent when, what waits, what failed last.
+    "CREATE INDEX incidents_now ON incidents (state, id) WHERE state!='resolved'",
+    "CREATE INDEX incidents_when ON incidents (opened_at, resolved_at, starts_at, acknowledged_at, severity, fingerprint)",
+    "CREATE INDEX deliveries_sent ON deliveries (channel, sent_at) WHERE sent_at IS NOT NULL",
+    "CREATE INDEX deliveries_waits ON deliveries (channel, target, created_at) WHERE state IN ('pending','claimed')",
+    "CREATE INDEX deliveries_parked ON deliveries (channel) WHERE state='parked'",
+    "CREATE INDEX attempts_failed ON attempts (id) WHERE outcome IN ('retry','parked','refused')",
+    # The words of an incident; `facets` are whole values as words that no text contains: severity, and what it is about.
+    'CREATE VIRTUAL TABLE incident_text USING fts5(words, facets, tokenize="unicode61 remove_diacritics 2")',
+    f"INSERT INTO incident_text (rowid, words, facets) SELECT id, {_words('i')}, {_facets('i')} FROM incidents i",
+    "CREATE TRIGGER incident_text_new AFTER INSERT ON incidents BEGIN"
+    f" INSERT INTO incident_text (rowid, words, facets) VALUES (new.id, {_words('new')}, {_facets('new')}); END",
+    # Most repetitions change nothing that is searched for.
+    "CREATE TRIGGER incident_text_changed AFTER UPDATE OF labels, annotations, severity ON incidents"
+    " WHEN old.labels IS NOT new.labels OR old.severity IS NOT new.severity"
+    " OR json_extract(old.annotations, '$.summary') IS NOT json_extract(new.annotations, '$.summary') BEGIN"
+    f" UPDATE incident_text SET words={_words('new')}, facets={_facets('new')} WHERE rowid=new.id; END",
+    "CREATE TRIGGER incident_text_gone AFTER DELETE ON incidents BEGIN DELETE FROM incident_text WHERE rowid=old.id; END",
+)
+_STEPS = (_FIRST, _SECOND, _THIRD, _FOURTH, _FIFTH)
 VERSION = len(_STEPS)
 
 

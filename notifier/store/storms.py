@@ -11,6 +11,7 @@ from notifier.store.queue import LEASE, Queue
 
 _ROWS = (
     "SELECT i.*, d.id AS delivery, d.channel, d.kind, d.attempts, d.created_at, d.next_at, d.doubtful, d.target, d.batch,"
+    " d.not_before, d.held,"
     " d.state AS waits, EXISTS (SELECT 1 FROM refs r WHERE r.incident=d.incident AND r.channel=d.channel) AS shown"
     " FROM deliveries d JOIN incidents i ON i.id=d.incident WHERE d.channel=? AND d.state IN ('pending','claimed')"
     " ORDER BY d.id LIMIT 20000"
@@ -57,6 +58,7 @@ class Storms(Queue):
                 bool(row["doubtful"]),
                 name=name,
                 target=row["target"],
+                held=row["held"],
             )
             for row in rows
         ]
@@ -83,7 +85,7 @@ class Storms(Queue):
                     self._split(db, delivery, target, error, again_in.get(target, 0.0), now, batch=delivery.name)
                 channel = delivery.channel
             db.execute(
-                "UPDATE deliveries SET next_at=? WHERE channel=? AND state='pending' AND next_at>? AND target=''",
+                "UPDATE deliveries SET next_at=MAX(not_before, ?) WHERE channel=? AND state='pending' AND next_at>? AND target=''",
                 (now, channel, now),
             )
 
@@ -127,7 +129,8 @@ def _fresh(waiting: Iterable[sqlite3.Row], least: int, now: float) -> list[sqlit
     for row in waiting:
         incident, target = row["id"], row["target"]
         behind = (incident, "") in stays or (incident, target) in stays or (target != "" and incident in everybody)
-        fits = row["waits"] == "pending" and row["kind"] in _KINDS and not (row["batch"] or row["doubtful"] or row["shown"])
+        fits = row["waits"] == "pending" and row["kind"] in _KINDS and row["not_before"] <= now
+        fits = fits and not (row["batch"] or row["doubtful"] or row["shown"])
         if behind or not fits:
             stays.add((incident, target))
         else:

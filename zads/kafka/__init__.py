@@ -3,6 +3,7 @@
 from kafka.errors import KafkaError as KafkaFailure
 
 from zads.kafka.clients import Producer, consumer, create_topics, partition, producer, read_all
+from zads.kafka.disks import Disks, Volume
 from zads.kafka.model import (
     EARLIEST,
     LATEST,
@@ -11,6 +12,7 @@ from zads.kafka.model import (
     Group,
     Membership,
     Metadata,
+    ShareOffset,
     Topic,
     TopicPartition,
 )
@@ -25,14 +27,17 @@ __all__ = [
     "MAX_TIMESTAMP",
     "Answer",
     "ClusterReader",
+    "Disks",
     "Group",
     "KafkaFailure",
     "Membership",
     "Metadata",
     "Producer",
+    "ShareOffset",
     "Topic",
     "TopicOffsets",
     "TopicPartition",
+    "Volume",
     "api_versions",
     "consumer",
     "create_topics",

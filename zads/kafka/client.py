@@ -39,6 +39,7 @@ class Client:
         }
         self._net = NetworkSelector(**settings)
         self._manager: Any = None
+        self._versions: dict[int | str, str] = {}
         try:
             self._net.start()
             self._manager = KafkaConnectionManager(self._net, **settings)
@@ -76,7 +77,10 @@ class Client:
             # Without refresh_metadata_on_err the library would begin to ask on its own.
             connection = self._manager.get_connection(broker, timeout_ms=self._timeout_ms, refresh_metadata_on_err=False)
             try:
-                return await self._manager.wait_for(connection.send_request(request), self._timeout_ms)
+                answer = await self._manager.wait_for(connection.send_request(request), self._timeout_ms)
+                if broker not in self._versions and connection.broker_version_data is not None:
+                    self._versions[broker] = connection.broker_version_data.broker_version_str
+                return answer
             except KafkaError as error:
                 if (
                     connection.sasl_enabled
@@ -89,6 +93,10 @@ class Client:
                 raise
 
         return self._manager.run(call)
+
+    def version(self, broker: int) -> str:
+        """Return the broker's version, worked out of the requests that it knows; "" before it answered anything."""
+        return self._versions.get(broker, "")
 
     def _begin(self) -> None:
         """Learn the cluster's brokers from the first bootstrap broker that tells."""

@@ -2,7 +2,7 @@
 
 DescribeGroups calls a healthy group of the new protocol (KIP-848) Dead or does not find it;
 ConsumerGroupDescribe does not find classic ones. A group may change its type between the list and the
-question, so what one request does not find is asked of the other.
+question, so what one request does not find is asked of the other. Share groups have a request of their own (KIP-932).
 """
 
 from __future__ import annotations
@@ -33,6 +33,14 @@ class ConsumerGroupDescribeResponse(_ApiMessage, load_json=messages):  # type: i
     """The answer; importing this module registers it for decoding."""
 
 
+class ShareGroupDescribeRequest(_ApiMessage, load_json=messages):  # type: ignore[misc, call-arg]
+    """Describe share groups (KIP-932)."""
+
+
+class ShareGroupDescribeResponse(_ApiMessage, load_json=messages):  # type: ignore[misc, call-arg]
+    """The answer; importing this module registers it for decoding."""
+
+
 def _classic(names: list[str]) -> Any:
     return DescribeGroupsRequest(groups=names, include_authorized_operations=False)
 
@@ -41,29 +49,39 @@ def _modern(names: list[str]) -> Any:
     return ConsumerGroupDescribeRequest(group_ids=names, include_authorized_operations=False)
 
 
-def describe(groups: Iterable[Group], ask: Ask) -> Answer[Membership]:
-    """Return the membership of each classic and consumer group, by its coordinator.
+def _share(names: list[str]) -> Any:
+    return ShareGroupDescribeRequest(group_ids=names, include_authorized_operations=False)
 
-    Groups that are Empty or Dead have no members, without a question. Share and streams groups are left out:
-    they have requests of their own. `ask` sends a request to a broker and returns None when that fails.
+
+# The request for a type of group, and what is asked when that does not find it.
+_REQUESTS = {"classic": (_classic, _modern), "consumer": (_modern, _classic), "share": (_share, None)}
+
+
+def describe(groups: Iterable[Group], ask: Ask) -> Answer[Membership]:
+    """Return the membership of each classic, consumer and share group, by its coordinator.
+
+    Groups that are Empty or Dead have no members, without a question. Streams groups (KIP-1071) are left out: their
+    request is another one again. Of share groups only the members are counted, since one partition is assigned to
+    several of them. `ask` sends a request to a broker and returns None when that fails.
     """
     answer: Answer[Membership] = Answer()
     wanted: dict[tuple[int, str], list[str]] = defaultdict(list)
     for group in groups:
-        if group.type not in {"classic", "consumer"}:
+        if group.type not in _REQUESTS:
             continue
         if group.state in {"Empty", "Dead"}:
             answer.values[group.name] = _NOBODY
         else:
             wanted[group.coordinator, group.type].append(group.name)
     for (broker, kind), names in wanted.items():
-        first, second = (_classic, _modern) if kind == "classic" else (_modern, _classic)
+        first, second = _REQUESTS[kind]
         for start in range(0, len(names), _PER_REQUEST):
             part = names[start : start + _PER_REQUEST]
             missing = _take(ask(first(part), broker, answer), part, answer)
-            if missing:
-                for name in _take(ask(second(missing), broker, answer), missing, answer):
-                    answer.values[name] = _NOBODY  # gone since it was listed
+            if missing and second is not None:
+                missing = _take(ask(second(missing), broker, answer), missing, answer)
+            for name in missing:
+                answer.values[name] = _NOBODY  # gone since it was listed
     return answer
 
 
@@ -83,6 +101,8 @@ def _take(response: Any, asked: list[str], answer: Answer[Membership]) -> list[s
             answer.values[row.group_id] = _membership(
                 [{t.topic_name: len(t.partitions) for t in m.assignment.topic_partitions} for m in row.members]
             )
+        elif isinstance(response, ShareGroupDescribeResponse):
+            answer.values[row.group_id] = Membership(len(row.members))
         elif row.protocol_type == "consumer":
             answer.values[row.group_id] = _membership([_assignment(m.member_assignment) for m in row.members])
         else:

@@ -29,10 +29,16 @@ class Topic:
 
 @dataclass(frozen=True)
 class Metadata:
-    """What the cluster consists of."""
+    """What the cluster consists of; `racks` of the brokers that have one.
+
+    `controller` is right on ZooKeeper alone: a KRaft broker names any broker there (ClusterReader.controller()).
+    """
 
     brokers: dict[int, tuple[str, int]]
     topics: dict[str, Topic]
+    cluster_id: str = ""
+    controller: int | None = None
+    racks: dict[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -43,6 +49,17 @@ class Group:
     state: str
     type: str
     coordinator: int
+
+
+@dataclass(frozen=True)
+class ShareOffset:
+    """Where a share group stands on a partition: everything before `start` is done.
+
+    `lag` is what the broker counts as not yet delivered or done (Kafka 4.2, KIP-1226), None where it does not say.
+    """
+
+    start: int
+    lag: int | None = None
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ listener needs TLS.
 from __future__ import annotations
 
 import socket
-import ssl
 import struct
 import time
 from collections.abc import Callable
@@ -24,22 +23,30 @@ def api_versions(address: str, timeout: float, cluster: KafkaCluster | None = No
     `cluster` says whether the listener speaks TLS; without it plain text is spoken.
     Raises OSError when it does not answer in time or answers something else.
     """
-    client = b"zads-probe"
-    body = struct.pack(">hhih", 18, 0, _CORRELATION, len(client)) + client
     begin = time.monotonic()
     host, port = host_port(address)
     tls = tls_context(cluster) if cluster else None
     with socket.create_connection((host, port), timeout=timeout) as plain:
         plain.settimeout(timeout)
         if tls is None:
-            head = _ask(plain, body, begin + timeout, address)
+            ask_api_versions(plain, begin + timeout - time.monotonic(), address)
         else:
             with tls.wrap_socket(plain, server_hostname=host) as secure:
-                head = _ask(secure, body, begin + timeout, address)
+                ask_api_versions(secure, begin + timeout - time.monotonic(), address)
+    return time.monotonic() - begin
+
+
+def ask_api_versions(sock: socket.socket, timeout: float, address: str) -> None:
+    """Ask for the API versions over a connection.
+
+    Raises OSError when what is at its other end does not answer in time or answers something else.
+    """
+    client = b"zads-probe"
+    body = struct.pack(">hhih", 18, 0, _CORRELATION, len(client)) + client
+    head = _ask(sock, body, time.monotonic() + timeout, address)
     size, correlation, error = struct.unpack(">iih", head)
     if size < 6 or correlation != _CORRELATION or error:
         raise ConnectionError(f"{address} is no Kafka broker: it answered ApiVersions with {head.hex()}")
-    return time.monotonic() - begin
 
 
 def prober(cluster: KafkaCluster | None) -> Callable[[str, float], float]:
@@ -47,7 +54,7 @@ def prober(cluster: KafkaCluster | None) -> Callable[[str, float], float]:
     return lambda address, timeout: api_versions(address, timeout, cluster)
 
 
-def _ask(sock: socket.socket | ssl.SSLSocket, body: bytes, deadline: float, address: str) -> bytes:
+def _ask(sock: socket.socket, body: bytes, deadline: float, address: str) -> bytes:
     sock.sendall(struct.pack(">i", len(body)) + body)
     head = b""
     while len(head) < 10:

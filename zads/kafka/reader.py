@@ -9,20 +9,23 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
+from kafka.errors import IncompatibleBrokerVersion
 from kafka.protocol.admin import DescribeLogDirsRequest, ListGroupsRequest
 from kafka.protocol.consumer import ListOffsetsRequest
 from kafka.protocol.metadata import MetadataRequest
 
 from zads.config import KafkaCluster
-from zads.kafka import offset_fetch
+from zads.kafka import facts, offset_fetch
 from zads.kafka.client import Client
 from zads.kafka.describe import describe
+from zads.kafka.disks import Disks
 from zads.kafka.errors import reason
-from zads.kafka.model import Answer, Group, Membership, Metadata, Topic, TopicPartition
+from zads.kafka.model import Answer, Group, Membership, Metadata, ShareOffset, Topic, TopicPartition
 from zads.kafka.offset_fetch import TopicOffsets
+from zads.kafka.shares import share_offsets
 
 _LOG = logging.getLogger(__name__)
 _GROUPS_PER_REQUEST = 500
@@ -74,7 +77,11 @@ class ClusterReader:
             topics[topic.name] = Topic(topic.name, identity, leaders, replicas, in_sync)
         self._brokers = list(brokers)
         self._leaders = {(t.name, p): leader for t in topics.values() for p, leader in t.leaders.items()}
-        return Metadata(brokers, topics)
+        # Of a KRaft cluster this is any broker, of one with ZooKeeper the controller.
+        controller = getattr(response, "controller_id", -1)
+        racks = {b.node_id: b.rack for b in response.brokers if getattr(b, "rack", None)}
+        identity = getattr(response, "cluster_id", None) or ""
+        return Metadata(brokers, topics, identity, controller if controller >= 0 else None, racks)
 
     def brokers(self) -> list[int]:
         """Return the brokers, fresh from one of them; cheaper than metadata() before a groups().
@@ -232,23 +239,50 @@ class ClusterReader:
         found = self.describe(groups)
         return Answer({name: who.members for name, who in found.values.items()}, found.errors, found.failed)
 
+    def share_offsets(self, groups: Iterable[Group]) -> Answer[dict[TopicPartition, ShareOffset]]:
+        """Return where each share group stands (KIP-932); other groups are left out."""
+        return share_offsets(groups, self._ask)
+
     def log_dirs(self) -> Answer[int]:
         """Return the bytes that each partition's log takes: the largest replica."""
+        disks, answer = self.disks()
+        return Answer(dict(disks.partitions), answer.errors, answer.failed)
+
+    def disks(self) -> tuple[Disks, Answer[int]]:
+        """Return what the logs take on every broker; `failed` of the answer holds brokers that did not say."""
         answer: Answer[int] = Answer()
+        disks = Disks()
         for broker in self._brokers:
             response = self._ask(DescribeLogDirsRequest(topics=None), broker, answer)
             if response is None:
                 answer.failed.add(broker)
-                continue
-            for directory in response.results:
-                if directory.error_code:
-                    answer.errors[reason(directory.error_code)] += 1
-                    continue
-                for topic in directory.topics:
-                    for part in topic.partitions:
-                        key = (topic.name, part.partition_index)
-                        answer.values[key] = max(answer.values.get(key, 0), part.partition_size)
-        return answer
+            else:
+                disks.take(broker, response, answer)
+        return disks, answer
+
+    def topic_settings(self, topics: Sequence[str], keys: Collection[str]) -> Answer[dict[str, str]]:
+        """Return topics' settings with these keys, from the first broker that answers."""
+
+        def ask(request: Any, answer: Answer[Any]) -> Any:
+            answers = (self._ask(request, broker, answer) for broker in self._brokers[:_METADATA_TRIES])
+            return next((response for response in answers if response is not None), None)
+
+        return facts.topic_settings(topics, keys, ask)
+
+    def controller(self, metadata: Metadata) -> tuple[int | None, str]:
+        """Return the controller's id, or None and why: KRaft's quorum knows it, before that the metadata."""
+        try:
+            response = self._connected().ask(facts.quorum_request(), self._brokers[0])
+        except IncompatibleBrokerVersion:
+            return metadata.controller, ""
+        except Exception as error:  # see _ask
+            return None, reason(error)
+        leader, error_code = facts.quorum_leader(response)
+        return leader, reason(error_code) if error_code else ""
+
+    def version(self, broker: int) -> str:
+        """Return the broker's version as its requests tell ("4.2"), "" before the first connection to it."""
+        return self._connected().version(broker)
 
     def _ask(self, request: Any, broker: int, answer: Answer[Any]) -> Any:
         """Send one request to one broker; None when it fails, which is counted in the answer."""

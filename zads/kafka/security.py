@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import ssl
 from typing import Any
 
@@ -61,6 +62,9 @@ def faults(cluster: KafkaCluster) -> list[tuple[str, str]]:
                 file.read_bytes()
         except OSError as error:
             found.append((key, f"{file} cannot be read: {error.strerror}"))
+    if cluster.sasl_mechanism == "GSSAPI" and importlib.util.find_spec("gssapi") is None:
+        words = "GSSAPI (Kerberos) needs the Python package gssapi, which is not installed, and a ticket (kinit)"
+        found.append(("sasl_mechanism", words))
     if not found:
         try:
             tls_context(cluster)

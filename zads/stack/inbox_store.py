@@ -21,7 +21,7 @@ from typing import Any
 
 _LOG = logging.getLogger(__name__)
 STATES = ("firing", "acknowledged", "resolved")
-CHANNELS = ("email", "slack", "pagerduty")
+CHANNELS = ("email", "slack", "pagerduty", "webhook")
 
 
 @dataclass(frozen=True)

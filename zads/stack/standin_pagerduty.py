@@ -13,13 +13,13 @@ import re
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
 from zads.stack.inbox_store import Inbox
 from zads.stack.standin_http import Reply, decode
+from zads.stack.standin_pagerduty_incidents import SERVICE, Incident, Incidents, seconds, user
 from zads.stack.standin_rates import Rate, RateLimit
 
 _LOG = logging.getLogger(__name__)
@@ -28,25 +28,26 @@ PAGERDUTY_RATE = Rate(120, 60.0)  # "approximately 120 calls/minute per integrat
 _SUMMARY_MOST, _DEDUP_MOST = 1024, 255
 _SEVERITIES = ("critical", "warning", "error", "info")
 _ACTIONS = {"trigger": "firing", "acknowledge": "acknowledged", "resolve": "resolved"}
-
-
-@dataclass
-class _Alert:
-    """An open alert: the title of the trigger, and whether somebody has acknowledged it."""
-
-    title: str
-    state: str = "firing"
+# What a person did in PagerDuty's app, and how the inbox calls the state that it leads to.
+_DEEDS = {"acknowledge": "acknowledged", "resolve": "resolved", "unacknowledge": "triggered"}
+_STATES = {"triggered": "firing", "acknowledged": "acknowledged", "resolved": "resolved"}
 
 
 class PagerDuty:
     """One service with one integration key; what is open is known again after a restart."""
 
     def __init__(
-        self, inbox: Inbox, routing_key: str, *, rate: Rate = PAGERDUTY_RATE, clock: Callable[[], float] = time.monotonic
+        self,
+        inbox: Inbox,
+        routing_key: str,
+        *,
+        rate: Rate = PAGERDUTY_RATE,
+        clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
     ) -> None:
         self._inbox, self._key = inbox, routing_key
         self._limit = RateLimit(rate.count, rate.seconds, clock)
-        self._open: dict[str, _Alert] = {}
+        self.incidents = Incidents(wall)
         for message in inbox.all():
             self._restore(message)
 
@@ -54,13 +55,26 @@ class PagerDuty:
         raw = message["raw"]
         if message["channel"] != "pagerduty" or not isinstance(raw, dict) or not isinstance(raw.get("dedup_key"), str):
             return
-        key, action = raw["dedup_key"], raw.get("event_action")
+        key, action, at = raw["dedup_key"], raw.get("event_action"), seconds(message["at"])
+        one = self.incidents.open(key)
         if action == "trigger":
-            self._open[key] = _Alert(message["title"], message["state"])
-        elif action == "acknowledge" and key in self._open:
-            self._open[key].state = "acknowledged"
-        elif action == "resolve":
-            self._open.pop(key, None)
+            if one is None:
+                self.incidents.trigger(key, message["title"], at)
+            else:
+                one.title = message["title"]
+        elif one is not None and action in _DEEDS:
+            by = user(raw["agent"]) if isinstance(raw.get("agent"), str) else SERVICE
+            self.incidents.change(one, _DEEDS[action], by, at)
+
+    def person(self, identity: str, deed: str, name: str) -> bool:
+        """Do what a person does in the app: acknowledge, resolve or unacknowledge; tell whether the incident was open."""
+        one = next((one for one in self.incidents.all() if one.identity == identity and one.status != "resolved"), None)
+        if one is None or deed not in _DEEDS:
+            return False
+        self.incidents.change(one, _DEEDS[deed], user(name))
+        raw = {"dedup_key": one.key, "event_action": deed, "agent": name, "incident": one.identity}
+        self._keep(_STATES[one.status], one.title, raw)
+        return True
 
     def enqueue(self, body: bytes | None) -> Reply:
         """Answer one event; None is a body over the limit."""
@@ -98,21 +112,21 @@ class PagerDuty:
         key = event.get("dedup_key") or uuid.uuid4().hex
         action = event["event_action"]
         raw = {**event, "routing_key": "(hidden)", "dedup_key": key}
-        alert = self._open.get(key)
+        one = self.incidents.open(key)
         if action == "trigger":
-            self._trigger(key, alert, raw)
-        elif alert is None:
+            self._trigger(key, one, raw)
+        elif one is None:
             _LOG.info("%s of an alert that is not open: dropped, as PagerDuty does", action)
         elif action == "resolve":
-            del self._open[key]
-            self._keep("resolved", alert.title, raw)
-        elif alert.state == "firing":  # a second acknowledgement changes nothing and tells nobody
-            alert.state = "acknowledged"
-            self._keep("acknowledged", alert.title, raw)
+            self.incidents.change(one, "resolved")
+            self._keep("resolved", one.title, raw)
+        elif one.status == "triggered":  # a second acknowledgement changes nothing and tells nobody
+            self.incidents.change(one, "acknowledged")
+            self._keep("acknowledged", one.title, raw)
         return Reply(202, {"status": "success", "message": "Event processed", "dedup_key": key})
 
-    def _trigger(self, key: str, alert: _Alert | None, raw: dict[str, Any]) -> None:
-        """Open an alert, or add to the log of the open one.
+    def _trigger(self, key: str, one: Incident | None, raw: dict[str, Any]) -> None:
+        """Open an incident, or add to the log of the open one.
 
         The real service writes a log entry and notifies nobody when the key is that of an open alert; an
         acknowledged one stays acknowledged. The inbox lists what reaches people, so such an event is no second
@@ -120,12 +134,12 @@ class PagerDuty:
         in the state that the incident is in, and marked as `duplicate` in its raw event.
         """
         title = raw["payload"]["summary"]
-        if alert is None:
-            self._open[key] = _Alert(title)
-            self._keep("firing", title, raw)
-        elif alert.title != title:
-            alert.title = title
-            self._keep(alert.state, title, {**raw, "duplicate": True})
+        if one is None:
+            opened = self.incidents.trigger(key, title)
+            self._keep("firing", title, {**raw, "incident": opened.identity})
+        elif one.title != title:
+            one.title = title
+            self._keep(_STATES[one.status], title, {**raw, "duplicate": True})
         else:
             _LOG.info("another trigger of an open alert: in its log, nobody notified")
 
@@ -134,6 +148,8 @@ class PagerDuty:
         details, summary = payload.get("custom_details"), payload.get("summary")
         # An end keeps its alert's title; what its event says in other words is in the text.
         lines = [summary] if isinstance(summary, str) and summary != title else []
+        if isinstance(raw.get("agent"), str):
+            lines.append(f"by {raw['agent']}, in PagerDuty's app")
         for name, value in details.items() if isinstance(details, dict) else ():
             lines.append(f"{name}: {value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}")
         self._inbox.add("pagerduty", state, title, "\n".join(lines) or title, raw)

@@ -95,7 +95,7 @@ class Slack:
             names[identity] = name
         self._limits = {method: RateLimit(rate.count, rate.seconds, clock) for method, rate in rates.items()}
         self._conversations = Conversations(names)
-        self._last = 0.0
+        self._last, self._own = 0.0, channel
         self._methods: dict[str, Callable[[dict[str, Any]], Reply]] = {
             "auth.test": self._auth_test,
             "chat.postMessage": self._post,
@@ -139,6 +139,14 @@ class Slack:
                 return Reply(429, {"ok": False, "error": "ratelimited"}, {"Retry-After": str(max(1, math.ceil(wait)))})
         arguments = self._arguments(fields)
         return arguments if isinstance(arguments, Reply) else handler(arguments)
+
+    def hooked(self, fields: dict[str, Any]) -> Reply:
+        """Post what came to the incoming webhook, whose channel is the notifier's whatever the fields say."""
+        wait = self._limits["chat.postMessage"].take(self._channels[self._own])
+        if wait:
+            return Reply(429, {"ok": False, "error": "ratelimited"}, {"Retry-After": str(max(1, math.ceil(wait)))})
+        arguments = self._arguments({**fields, "channel": self._own})
+        return arguments if isinstance(arguments, Reply) else self._post(arguments)
 
     def _refuse_token(self, token: str) -> Reply | None:
         if not token:

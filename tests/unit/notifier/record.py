@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from notifier.model import Alert, Delivery, Receipt
+from notifier.plan import Audience, Plan, Step
 from notifier.store import Store
 
 ROUTES = {"page": ("pagerduty", "slack", "email"), "ticket": ("email", "slack")}
+
+
+def planned(_labels: Mapping[str, str], severity: str, _now: float) -> Plan:
+    """Tell all of a severity's channels at once."""
+    audience = tuple(Audience(channel) for channel in ROUTES.get(severity, ()))
+    return Plan(severity, (Step(0.0, audience),) if audience else ())
 
 
 class Clock:
@@ -23,7 +31,7 @@ class Clock:
 
 
 def make_store(folder: Path, clock: Clock, **words: Any) -> Store:
-    store = Store(folder / "n.sqlite3", lambda severity: ROUTES.get(severity, ()), clock=clock, **words)
+    store = Store(folder / "n.sqlite3", words.pop("plan", planned), clock=clock, **words)
     if words.get("owner", True):
         store.own()
     return store

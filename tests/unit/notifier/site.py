@@ -18,6 +18,7 @@ from typing import Any
 import uvicorn
 
 from notifier.daemon import Notifier, build_channels, open_store, read_access
+from notifier.routing import Router
 from tests.unit.notifier.monitoring import Monitoring
 from zads.config import Config, parse
 from zads.stack.inbox import DeadMan, application
@@ -131,9 +132,9 @@ class Site:
     def build(self, **words: Any) -> Notifier:
         """Put a notifier together without starting anything."""
         token, password = read_access(self.config, "test")
-        self.notifier = Notifier(
-            self.config, open_store(self.config), build_channels(self.config, "test"), token, password, **words
-        )
+        router = Router(self.config)
+        store, channels = open_store(self.config, router), build_channels(self.config, "test")
+        self.notifier = Notifier(self.config, store, router, channels, token, password, **words)
         return self.notifier
 
     def start(self, *, watch: bool = False, **words: Any) -> Notifier:

@@ -12,6 +12,7 @@ from notifier.links import links_of, safe
 from notifier.message import Message
 from notifier.model import Delivery, Incident
 from notifier.render import Renderer, back, name_of
+from notifier.routing import Router
 from notifier.words import clock, duration, headline, lower, one_line, spoken
 from tests.unit.notifier.record import Clock
 from tests.unit.notifier.site import Site
@@ -56,7 +57,8 @@ def _incident(
 
 
 def _render(incident: Incident, kind: Any = "firing", *, channel: str = "slack", ago: float = 0.0, **words: Any) -> Message:
-    renderer = Renderer("http://n/", on_call=lambda: "operator 1", reminder=1800, clock=Clock(NOW))
+    router = Router(parse('[kafka.public]\nbootstrap = ["k:9092"]\n[[notifier.oncall]]\nname = "operator 1"\n', "test"))
+    renderer = Renderer("http://n/", router=router, reminder=1800, clock=Clock(NOW))
     return renderer.message(Delivery(1, incident, channel, kind, 1, NOW - ago, **words))
 
 

@@ -1,7 +1,9 @@
-"""PagerDuty on the wire: fields that keep their meaning, a title that a repetition does not change, keys."""
+"""PagerDuty on the wire: fields that keep their meaning, a title that a repetition does not change, keys, every answer."""
 
 from __future__ import annotations
 
+import json
+import logging
 import time
 from typing import Any
 
@@ -9,10 +11,11 @@ import pytest
 
 from notifier.channels.pagerduty import PagerDutyChannel
 from notifier.message import Message
-from notifier.model import Delivery, DeliveryError, Incident
+from notifier.model import Delivery, DeliveryError, Incident, Receipt
 from notifier.render import Renderer
 from tests.unit.notifier.record import Clock
 from tests.unit.notifier.site import KEY, Site, alert, free_port, wait
+from tests.unit.notifier.wire import CUT, GARBAGE, SLOW, serving
 from zads.config import PagerDuty
 
 
@@ -74,14 +77,98 @@ def test_the_end_says_what_is_back_and_has_the_key_that_triggered() -> None:
     assert event["payload"]["summary"] == "Kafka back after 9 min"
 
 
-def test_nobody_there_may_pass_and_may_have_arrived() -> None:
-    """Connection refused: tried again; the same key makes it one incident."""
-    channel = PagerDutyChannel(PagerDuty(routing_key_env="X", base_url=f"http://127.0.0.1:{free_port()}"), KEY, "ZADS")
+def _wired(url: str, **words: Any) -> PagerDutyChannel:
+    return PagerDutyChannel(PagerDuty(routing_key_env="X", base_url=url), KEY, "ZADS", **words)
+
+
+def _trigger(channel: PagerDutyChannel, incident: Incident | None = None, **words: Any) -> Receipt:
     clock = Clock()
-    delivery = Delivery(1, _incident(clock), "pagerduty", "firing", 1, clock.now)
-    with pytest.raises(DeliveryError, match="ConnectionError") as caught:
-        channel.send(delivery, Renderer("http://n", clock=clock).message(delivery))
-    assert (caught.value.permanent, caught.value.doubtful) == (False, True)
+    delivery = Delivery(1, incident or _incident(clock), "pagerduty", words.pop("kind", "firing"), 1, clock.now, **words)
+    return channel.send(delivery, Renderer("http://n", clock=clock).message(delivery))
+
+
+def test_nobody_there_passes_and_surely_did_not_arrive() -> None:
+    """Connection refused, and a name that nobody knows: tried again, said with the host."""
+    for url, words in (
+        (f"http://127.0.0.1:{free_port()}", "nobody listens there"),
+        ("http://no-such-host.invalid", "the name cannot be resolved"),
+    ):
+        with pytest.raises(DeliveryError, match=words) as caught:
+            _trigger(_wired(url))
+        assert (caught.value.permanent, caught.value.doubtful) == (False, False)
+
+
+ACCEPTED = (202, {}, '{"status": "success", "message": "Event processed", "dedup_key": "k"}')
+INVALID = '{"status": "invalid event", "message": "Event object is invalid", "errors": ["Invalid routing key"]}'
+
+
+@pytest.mark.parametrize("status", [301, 308, 400, 401, 402, 403, 404, 405, 413, 422])
+def test_what_stays_is_parked(status: int) -> None:
+    """One event, not followed elsewhere, not repeated by the library; its words are in the error."""
+    with serving((status, {"Retry-After": "9"}, INVALID), ACCEPTED) as wire:
+        with pytest.raises(DeliveryError, match=f"answered {status}: .*Invalid routing key") as caught:
+            _trigger(_wired(wire.url))
+        assert len(wire.got) == 1
+    assert (caught.value.permanent, caught.value.doubtful, caught.value.retry_after) == (True, False, None)
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "wait"),
+    [
+        (429, {}, 30.0),
+        (429, {"Retry-After": "90"}, 90.0),
+        (429, {"Retry-After": "Wed, 01 Apr 2020 08:00:00 GMT"}, 0.0),
+        (408, {}, None),
+        (500, {}, None),
+        (502, {}, None),
+        (503, {"Retry-After": "5"}, 5.0),
+        (504, {}, None),
+    ],
+)
+def test_what_passes_is_tried_again_by_the_queue_alone(status: int, headers: dict[str, str], wait: float | None) -> None:
+    """One event at each try: the library neither sleeps nor repeats; a throttled one was not taken."""
+    begin = time.monotonic()
+    with serving((status, headers, "busy")) as wire, pytest.raises(DeliveryError) as caught:
+        _trigger(_wired(wire.url))
+    assert len(wire.got) == 1
+    assert time.monotonic() - begin < 1.0
+    assert (caught.value.permanent, caught.value.retry_after) == (False, wait)
+    assert caught.value.doubtful == (status != 429)
+
+
+@pytest.mark.parametrize("answer", [CUT, SLOW, GARBAGE, (202, "<html>log in</html>"), (202, "[]"), (202, '{"status": 1}')])
+def test_no_answer_of_pagerdutys_may_have_arrived(answer: Any) -> None:
+    """Cut after the request, endless, no HTTP, a page of somebody in between: again, with the same key."""
+    with serving(answer, ACCEPTED) as wire:
+        channel = _wired(wire.url, timeout=0.4)
+        with pytest.raises(DeliveryError) as caught:
+            _trigger(channel)
+        assert (caught.value.permanent, caught.value.doubtful) == (False, True)
+        _trigger(channel)
+        assert len({json.loads(one.body)["dedup_key"] for one in wire.got}) == 1
+        assert len(wire.got) == 2
+
+
+def test_an_event_keeps_pagerdutys_limits() -> None:
+    """Megabytes in annotations and labels: the page goes out all the same, under 512 KB, with a summary of 1,024."""
+    large = "x" * 1_000_000
+    labels = {"alertname": large, "host": large, "service": large, "headline": large}
+    incident = Incident(1, "f" * 999, "firing", "page", labels, {"summary": large, "impact": large}, 1.0, 1.0)
+    with serving(ACCEPTED) as wire:
+        receipt = _trigger(_wired(wire.url), incident)
+    assert len(wire.got[0].body) < 100_000
+    event = json.loads(wire.got[0].body)
+    assert len(event["payload"]["summary"]) <= 1024 and len(event["dedup_key"]) == 255
+    assert receipt.references == {"key": event["dedup_key"]}
+
+
+@pytest.mark.parametrize("answer", [400, 401, 403, 429, 500, CUT, (400, f"unknown key {KEY}")])
+def test_no_error_and_no_log_tells_the_key(answer: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """Nor its last letters, which the library likes to tell."""
+    with serving(answer) as wire, caplog.at_level(logging.DEBUG, "notifier"), pytest.raises(DeliveryError) as caught:
+        _trigger(_wired(wire.url))
+    said = f"{caught.value} {caplog.text}"
+    assert KEY[-4:] not in said.replace(str(wire.port), "")
 
 
 def test_a_crash_after_pagerdutys_answer_pages_nobody_twice(quiet: Site) -> None:
