@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from notifier.books import ChannelBooks, backoff
 from notifier.channels import Channel
 from notifier.model import Delivery, DeliveryError, Receipt
+from notifier.pace import LIMITS, Limit, Pace
 from notifier.render import Renderer
 from notifier.store import Store
 
@@ -38,11 +39,13 @@ class Dispatcher:
         renderer: Renderer,
         *,
         fallback: Fallback = lambda _channel, _labels, _severity, _broken: None,
+        limits: Mapping[str, Limit] = LIMITS,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._store, self.renderer, self._fallback, self._clock = store, renderer, fallback, clock
         self.channels = {channel.name: channel for channel in channels}
         self.books = {name: ChannelBooks(clock) for name in self.channels}
+        self._paces = {name: Pace(limits.get(name)) for name in self.channels}
         self._wake = {name: threading.Event() for name in self.channels}
         self._stop = threading.Event()
         self._threads: dict[str, threading.Thread] = {}
@@ -98,6 +101,10 @@ class Dispatcher:
         if held > 0:
             # A new message does not lift a provider's limit: only the end of the process ends this wait.
             self._stop.wait(min(held, _LONGEST_PAUSE))
+            return
+        pause = self._paces[name].wait()
+        if pause > 0:
+            self._stop.wait(pause)
             return
         if self._storm(name) or self._one(name):
             return
@@ -173,6 +180,7 @@ class Dispatcher:
         Raises DeliveryError, also for a defect of ours.
         """
         try:
+            self._paces[delivery.channel].spent()
             message = self.renderer.digest(list(many)) if many else self.renderer.message(delivery)
             return self.channels[delivery.channel].send(delivery, message)
         except DeliveryError:
