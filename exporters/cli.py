@@ -102,7 +102,7 @@ class Exporters:
             raise OSError(f"{host}:{port} cannot be listened on: {why}; the address is exporters.listen and {key}") from None
         server.start()
         self._server = server
-        paths = " ".join(f"/{name}/metrics" for name in self.loops) if len(self.loops) > 1 else "/metrics"
+        paths = " ".join(["/metrics", *(f"/{name}/metrics" for name in self.loops if len(self.loops) > 1)])
         _LOG.info("listening on %s://%s:%d, %s", server.scheme, host, server.port, paths)
 
 
@@ -127,8 +127,9 @@ def _build(name: str, config: Config) -> Collector:
 
 
 def _web(config: Config, file: Path | None) -> WebConfig:
-    chosen = file or getattr(config.exporters, "web_config_file", None)
-    return web_config.load(Path(chosen)) if chosen else WebConfig()
+    """Return what is asked of who reads: by the command line's file, else by the config's."""
+    chosen = file or config.exporters.web_config_file
+    return web_config.load(chosen) if chosen else WebConfig()
 
 
 def _check(name: str, config: Config, web_file: Path | None, source: str = "zads.toml") -> None:
@@ -140,7 +141,8 @@ def _check(name: str, config: Config, web_file: Path | None, source: str = "zads
         ConfigError(f"kafka.{cluster_name}.{key}", reason)
         for cluster_name, cluster in config.kafka.items()
         for key, reason in kafka.faults(cluster)
-        if name != "services"
+        # The services' probe speaks TLS and does not log in.
+        if name != "services" or not key.startswith("sasl_")
     ]
     try:
         _web(config, web_file)
@@ -219,6 +221,7 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         dest="web_config_file",
         type=Path,
         metavar="FILE",
-        help="TLS and passwords for what is served, as Prometheus' own programs take them",
+        help="TLS and passwords for what is served, as Prometheus' own programs take them, instead of what "
+        "exporters.web_config_file names",
     )
     parser.set_defaults(func=_run)

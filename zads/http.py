@@ -16,6 +16,7 @@ from typing import Any
 
 from zads.collector import CollectorLoop
 from zads.merged import merged
+from zads.plain import span
 from zads.web_config import BasicAuth, Tls, WebConfig
 
 _LOG = logging.getLogger(__name__)
@@ -25,7 +26,7 @@ _MOST_CONNECTIONS = 100
 _IDLE_SECONDS = 60
 _STYLE = (
     "body{font:18px/1.5 sans-serif;margin:3rem;max-width:50rem;color:#111;background:#fff}"
-    "dt{font-weight:bold;margin-top:1rem}.bad{color:#a00}@media(prefers-color-scheme:dark)"
+    "dt{font-weight:bold;margin-top:1rem}dd p{margin:0;font-size:smaller}.bad{color:#a00}@media(prefers-color-scheme:dark)"
     "{body{color:#eee;background:#111}a{color:#8cf}.bad{color:#f88}}"
 )
 
@@ -176,19 +177,19 @@ class _Handler(BaseHTTPRequestHandler):
         rows = []
         for name, loop in self.loops.items():
             snapshot = loop.snapshot()
-            age = f"{max(0.0, time.time() - snapshot.at):.0f} s ago"
             state = "sees " if snapshot.ok and snapshot.words != "ok" else ""
-            words = html.escape(state + snapshot.words)
+            words = "<br>".join(html.escape(part) for part in (state + snapshot.words).split("; "))
             if not snapshot.ok:
                 words = f"<span class=bad>does not see: {words}</span>"
             rows.append(
-                f"<dt>{html.escape(name)}<dd>{words}, {age}. <a href='/{html.escape(name)}/metrics'>Metrics</a>, "
-                f"{snapshot.page.size / 1e6:.1f} MB of text."
+                f"<dt>{html.escape(name)}<dd>{words}<p>Seen {span(round(time.time() - snapshot.at))} ago. "
+                f"<a href='/{html.escape(name)}/metrics'>Metrics</a>, {snapshot.page.size / 1e3:,.0f} kB of text."
             )
         together = " <a href='/metrics'>All metrics together</a>" if len(self.loops) > 1 else ""
         title = "ZADS exporters" if len(self.loops) > 1 else "ZADS exporter"
         return (
             f"<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>"
+            "<link rel=icon href='data:,'>"
             f"<title>{title}</title><style>{_STYLE}</style><h1>{title}</h1><dl>{''.join(rows)}</dl>"
             f"<p><a href='/-/ready'>Ready?</a> <a href='/-/healthy'>Healthy?</a>{together}"
         ).encode()

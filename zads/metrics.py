@@ -560,7 +560,7 @@ _add(
     _PROBE,
     "gauge",
     "zads_probe_delay_seconds",
-    "stage quantile",
+    "stage percentile",
     "Delay in the last probe (p50, p95, p99, max): exposure's end to record, record to here, total to here.",
 )
 _add(_PROBE, "gauge", "zads_probe_lag_alerts", "", "Alerts that still waited for the probe at its end.")

@@ -19,7 +19,9 @@ BEGIN = "$scrypt$"
 _LN, _R, _P = 14, 8, 5
 _MEMORY_MOST = 128 << 20
 _WORK_MOST = 1 << 22  # 2^ln * r * p: some seconds
-_LINE = re.compile(r"\$scrypt\$ln=([0-9]{1,2}),r=([0-9]{1,2}),p=([0-9]{1,2})\$([A-Za-z0-9+/]{11,86})\$([A-Za-z0-9+/]{22,86})")
+_LINE = re.compile(
+    r"\$scrypt\$ln=([0-9]{1,2}),r=([0-9]{1,2}),p=([0-9]{1,2})\$([A-Za-z0-9+/]{11,86})\$([A-Za-z0-9+/]{22,86})"
+)
 
 
 class HashError(ValueError):

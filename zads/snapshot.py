@@ -12,15 +12,17 @@ import math
 import struct
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 
 from zads.metrics import METRICS
 
 _WORTH_DEFLATING = 8_192  # bytes: shorter parts are joined with their neighbours, or gzip would gain little
-_LEVEL_ONCE, _LEVEL_KEPT = 1, 5  # what is deflated anew each time has to be quick, what is kept small
+_LEVEL_ONCE, _LEVEL_KEPT = 1, 4  # what is deflated anew each time has to be quick, what is kept small
 _GZIP_HEAD = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x04\xff"
 _GZIP_END = b"\x03\x00"  # an empty last block
 
 
+@lru_cache(maxsize=20_000)  # a page holds each group's and each topic's name very often
 def escape(value: str) -> str:
     """Escape a label's value (Prometheus text format 0.0.4)."""
     return value.replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"')
@@ -155,12 +157,27 @@ for _ in range(66):
     _SQUARES.append(_multiply(_SQUARES[-1], _SQUARES[-1]))
 
 
+_PIECE = 10  # bits of a size for which the power is looked up at once
+
+
 def _power(size: int) -> int:
     """Return x^(8 size)."""
-    result, step = 1 << 31, 3
+    result, shift = 1 << 31, 0
     while size:
-        if size & 1:
+        if piece := size & ((1 << _PIECE) - 1):
+            result = _multiply(_piece(piece, shift), result)
+        size >>= _PIECE
+        shift += _PIECE
+    return result
+
+
+@lru_cache(maxsize=4 << _PIECE)
+def _piece(piece: int, shift: int) -> int:
+    """Return x^(8 piece 2^shift)."""
+    result, step = 1 << 31, 3 + shift
+    while piece:
+        if piece & 1:
             result = _multiply(_SQUARES[step], result)
-        size >>= 1
+        piece >>= 1
         step += 1
     return result

@@ -32,6 +32,7 @@ class Cluster:
         self.others: dict[str, tuple[int, ...]] = {}  # partitions of all other topics, for the mirror's own
         self.ends: dict[TopicPartition, int] = {}
         self.starts: dict[TopicPartition, int] = {}
+        self.fresh: frozenset[TopicPartition] = frozenset()  # whose end was told in the last collection
         self.newest: dict[int, float] = {}  # by program: when its newest alert was put on record
         self._newest: dict[TopicPartition, tuple[int, float]] = {}  # by partition, with the end that it was read at
         self.appends = Appends(created=name == "upstream")
@@ -78,9 +79,11 @@ class Cluster:
         parts = [(topic.name, number) for topic in self.topics.values() for number in topic.partitions]
         ends = self.reader.list_offsets(dict.fromkeys(parts, kafka.LATEST))
         errors.update(ends.errors)
+        self.fresh = frozenset()
         if parts and not ends.values:
             raise ConnectionError(f"{self.name}: no partition of an alert topic tells its end")
         fresh = {part: offset for part, (offset, _) in ends.values.items()}
+        self.fresh = frozenset(fresh)
         for part in parts:
             known = fresh.get(part, self.ends.get(part, arrivals.last_end(self.name, self.topics[part[0]], part[1])))
             if known is not None:

@@ -7,15 +7,17 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
-from exporters.alert_arrival import families, jmx
+from exporters.alert_arrival import families, jmx, words
 from exporters.alert_arrival.cluster import Cluster
 from exporters.alert_arrival.content import Content, PartitionKey
-from exporters.alert_arrival.counts import Arrivals, TopicPartition
+from exporters.alert_arrival.counts import AlertTopic, Arrivals, TopicPartition
 from exporters.alert_arrival.delivery import Commits, delays
 from exporters.alert_arrival.mirror import MirrorOffsets
 from exporters.alert_arrival.mirror_books import Ends, MirrorBooks
+from exporters.alert_arrival.mirror_start import MirrorStart
 from exporters.alert_arrival.tail import Follow, Tail
 from zads import kafka
 from zads.collector import Reading
@@ -42,12 +44,14 @@ class AlertArrivalCollector:
         mirror: MirrorOffsets,
         state: Path,
         *,
+        start: MirrorStart | None = None,
         read_jmx: Callable[[str], str] = jmx.fetch,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._jmx = read_jmx
         self._config, self._content, self._tail, self._mirror = config, content, tail, mirror
         self._clusters = {cluster.name: cluster for cluster in clusters}
+        self._start = start or MirrorStart(config)
         self._file, self._clock = state, clock
         self._arrivals, self._mirror_books = self._load()
         self._commits = Commits(config)
@@ -78,7 +82,7 @@ class AlertArrivalCollector:
         if public is not None and public.readable:
             self._tail.follow(self._to_follow(public))
             self._deliveries(public, errors)
-        mirrored = self._mirrored(upstream, public) if upstream is not None and upstream.readable else None
+        mirrored = self._mirrored(upstream, public, errors) if upstream is not None and upstream.readable else None
         waiting = self._from_jmx(errors) if upstream is None or not upstream.readable else None
         with self._content.lock:
             errors.update(self._content.failures)
@@ -93,7 +97,10 @@ class AlertArrivalCollector:
         counts = families.counts(clusters, self._arrivals.total, self._config.stream.public_programs)
         mirror = families.mirror(mirrored) if mirrored is not None else families.mirror_by_jmx(waiting)
         ok = any(cluster.readable for cluster in clusters)
-        return Reading([*counts, *content, *mirror], [readable], errors=dict(errors), ok=ok)
+        offsets = families.log_offsets(clusters)
+        seen = words.words(self._config, clusters, mirrored, waiting, self._clock())
+        seen += "" if ok else words.reasons(errors)
+        return Reading([*counts, offsets, *content, *mirror], [readable], errors=dict(errors), ok=ok, seen=seen)
 
     def _topics(self, cluster: Cluster, errors: Counter[str]) -> bool:
         cluster.readable = False
@@ -170,30 +177,62 @@ class AlertArrivalCollector:
             for program in self._config.stream.restricted_programs
         }
 
-    def _mirrored(self, upstream: Cluster, public: Cluster | None) -> list[families.Mirrored] | None:
+    def _mirrored(self, upstream: Cluster, public: Cluster | None, errors: Counter[str]) -> list[families.Mirrored] | None:
         """Compare both ends with MirrorMaker's own offsets, for the programs that the public may see."""
         if public is None or not self._mirror.readable:
             return None
+        wanted = [t for t in upstream.topics.values() if t.program in self._config.stream.public_programs]
+        ends = {topic.name: self._ends(topic, upstream, public) for topic in wanted}
+        here = {t.name: public.topics[t.name].topic_id if t.name in public.topics else "" for t in wanted}
+        unclear = {
+            (topic.name, number): end.upstream
+            for topic in wanted
+            for number, end in ends[topic.name].items()
+            if self._mirror_books.asks_where_it_began(topic, here[topic.name], number, end)
+        }
+        began, fresh = self._where_it_began(upstream, public, unclear, errors) if unclear else ({}, True)
+        for name, number in unclear:
+            end = ends[name][number]
+            # A verdict is for good, so it waits for settings that are of now; what waits is counted by what is known.
+            noted = end.source is not None and end.source <= end.upstream
+            known = None if noted and not fresh else began.get((name, number))
+            ends[name][number] = replace(end, began=known)
         rows, now = [], self._clock()
-        for topic in upstream.topics.values():
-            if topic.program not in self._config.stream.public_programs:
-                continue
-            here = public.topics.get(topic.name)
-            parts = [(number, (topic.name, number)) for number in topic.partitions]
-            ends = {
-                number: Ends(
-                    upstream.starts.get(part, 0),
-                    self._mirror.next_offsets.get(part),
-                    public.ends.get(part) if public.readable else None,
-                    upstream.ends[part],
-                )
-                for number, part in parts
-                if part in upstream.ends
-            }
-            state = self._mirror_books.topic(topic, here.topic_id if here else "", ends)
+        for topic in wanted:
+            state = self._mirror_books.topic(topic, here[topic.name], ends[topic.name])
             rows.append((topic.night, topic.program, state, self._oldest(upstream, state.waiting, now)))
         self._mirror_books.forget({topic.topic_id for topic in upstream.topics.values()})
         return rows
+
+    def _ends(self, topic: AlertTopic, upstream: Cluster, public: Cluster) -> dict[int, Ends]:
+        return {
+            number: Ends(
+                upstream.starts.get(part, 0),
+                self._mirror.next_offsets.get(part),
+                public.ends.get(part) if public.readable else None,
+                upstream.ends[part],
+            )
+            for number, part in ((number, (topic.name, number)) for number in topic.partitions)
+            if part in upstream.ends
+        }
+
+    def _where_it_began(
+        self, upstream: Cluster, public: Cluster, unclear: dict[TopicPartition, int], errors: Counter[str]
+    ) -> tuple[dict[TopicPartition, int], bool]:
+        """Return IPAC's first offset of the mirror's time, and whether that is of now.
+
+        All counts while MirrorMaker's settings cannot be read; where they must not be read, that stays so.
+        """
+        fresh = False
+        try:
+            fresh = self._start.update(public.others)
+        except _FAILURES as error:
+            reason = type(error).__name__
+            errors[f"MirrorStart{reason}"] += 1
+            fresh = "Authorization" in reason
+        found, failed = self._start.offsets(upstream.reader, upstream.topics, unclear)
+        errors.update(failed)
+        return found, fresh
 
     def _from_jmx(self, errors: Counter[str]) -> list[tuple[str, int, int]] | None:
         """Return (night, program, alerts that wait) as MirrorMaker itself says; None when it does not."""

@@ -38,6 +38,27 @@ def counts(clusters: Iterable[Cluster], total: Mapping[tuple[str, int], int], pu
     return [night, arrived, size, newest]
 
 
+def log_offsets(clusters: Iterable[Cluster]) -> Metric:
+    """Return where the logs begin and end at IPAC; those at ZADS are kafka-lag's to tell, and no series stands twice.
+
+    A partition that did not answer in this collection has none: its last offset is no longer known to be right.
+    """
+    offsets = gauge("zads_log_offset")
+    for cluster in clusters:
+        if not cluster.readable or cluster.name == "public":
+            continue
+        for topic in cluster.topics.values():
+            for number in topic.partitions:
+                part = (topic.name, number)
+                if part not in cluster.fresh:
+                    continue
+                for edge, known in (("start", cluster.starts), ("end", cluster.ends)):
+                    if part in known:
+                        labels = [cluster.name, edge, topic.name, str(number), topic.night, str(topic.program)]
+                        offsets.add_metric(labels, known[part])
+    return offsets
+
+
 def content(config: Config, books: Content, restricted: Mapping[int, int], now: float) -> list[Metric]:
     """Return what the packets say; the caller holds the books' lock."""
     latency, errors = histogram("zads_alert_latency_seconds"), counter("zads_alert_decode_errors_total")

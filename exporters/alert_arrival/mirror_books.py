@@ -9,7 +9,7 @@ are lower bounds while alerts flow, and exact while nothing is in flight.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from exporters.alert_arrival.counts import AlertTopic, TopicPartition
@@ -17,12 +17,16 @@ from exporters.alert_arrival.counts import AlertTopic, TopicPartition
 
 @dataclass(frozen=True)
 class Ends:
-    """One reading of one partition: IPAC's log start and end, MirrorMaker's next source offset, the end at ZADS."""
+    """One reading of one partition: IPAC's log start and end, MirrorMaker's next source offset, the end at ZADS.
+
+    `began` is IPAC's first offset of the mirror's time (see mirror_start), None while that is not known.
+    """
 
     start: int
     source: int | None
     public: int | None
     upstream: int
+    began: int | None = field(default=0, compare=False)
 
 
 @dataclass(frozen=True)
@@ -57,8 +61,9 @@ class MirrorBooks:
         for number, now in ends.items():
             # An offset beyond the end, which was read later, is of a log that is gone.
             source = now.source if now.source is not None and now.source <= now.upstream else None
-            position = max(source or 0, now.start)
-            if now.upstream > position:
+            position = now.began if source is None else source
+            if position is not None and now.upstream > max(position, now.start):
+                position = max(position, now.start)
                 behind += now.upstream - position
                 waiting.append(((upstream.name, number), position))
             if source is None:
@@ -76,17 +81,28 @@ class MirrorBooks:
         quiet = source == now.upstream and self._last.get(key) == now
         self._last[key] = now
         if key not in self._began:
-            # A mirror that began when IPAC had deleted the beginning already never had it: no gap.
+            # A mirror that began when IPAC had deleted the beginning already never had it: no gap. Nor what lay there
+            # before it was started at `latest`. What is in flight makes the shortfall look smaller than it is.
             shortfall = max(0, source - now.public)
-            if now.start and not quiet:
+            if now.began is None:
                 return
-            self._began[key] = min(now.start, shortfall)
+            before = max(now.start, now.began)
+            if shortfall < before and not quiet:
+                return
+            self._began[key] = min(before, shortfall)
         began = self._began[key]
         extra, gap = max(0, now.public - (now.upstream - began)), max(0, source - began - now.public)
         if not quiet:
             known = self._verdict.get(key, (0, 0))
             extra, gap = max(extra, known[0]), max(gap, known[1])
         self._verdict[key] = (extra, gap)
+
+    def asks_where_it_began(self, upstream: AlertTopic, public_id: str, number: int, now: Ends) -> bool:
+        """Tell whether the partition cannot be judged without knowing where the mirror began."""
+        if now.source is None or now.source > now.upstream:
+            return now.upstream > now.start
+        unjudged = f"{upstream.topic_id}/{public_id}/{number}" not in self._began
+        return unjudged and bool(public_id) and now.public is not None and now.source - now.public > now.start
 
     def forget(self, living: set[str]) -> None:
         """Drop what is kept of upstream topics that are gone; `living` holds the ids of those that are not."""

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import logging
 import statistics
+import threading
+import time
 from pathlib import Path
-from typing import Any
 
 import psutil
 from prometheus_client.metrics_core import Metric
 
+from exporters.broker_egress import words
 from exporters.broker_egress.ledger import UNKNOWN, Ledger, Owners
 from exporters.broker_egress.offsets import OffsetEgress
 from exporters.broker_egress.watcher import Watcher, WireSource
@@ -34,8 +36,12 @@ class BrokerEgressCollector:
         self, config: Config, wire: WireSource, offsets: OffsetEgress, state: Path, *, boot_id: Path = _BOOT_ID
     ) -> None:
         self._config, self._offsets, self._file, self._boot_id = config, offsets, state, boot_id
-        self._watcher = Watcher(wire, self._ledger(Owners(config)))
+        ledger = self._ledger(Owners(config))
+        self._offsets_state = offsets.state()
+        self._saving = threading.Lock()
+        self._watcher = Watcher(wire, ledger, self._save)
         self._offsets_ok = False
+        self._sent = words.Rate()
         self._round = 0
         self._unsaved = False
 
@@ -52,7 +58,7 @@ class BrokerEgressCollector:
         if self._round % _OFFSETS_EVERY == 0:
             try:
                 errors.update(self._offsets.collect())
-                self._offsets_ok = True
+                self._offsets_ok, self._offsets_state = True, self._offsets.state()
             except (KafkaFailure, OSError, AssertionError) as error:
                 self._offsets_ok = False
                 errors[type(error).__name__] += 1
@@ -60,12 +66,13 @@ class BrokerEgressCollector:
         readable = self._watcher.readable
         with self._watcher.lock:
             families = self._families(self._watcher.ledger, readable)
-            state = self._watcher.ledger.state()
+            seen = words.wire(self._config, self._watcher.ledger, self._sent, time.monotonic())
         # Saved before it is published: after a kill, a counter must not come back lower than it was seen.
-        self._save(state)
+        self._save()
+        seen = words.seen(seen, readable=readable, offsets=self._offsets_ok)
         wire = gauge("zads_egress_wire_readable")
         wire.add_metric([], float(readable))
-        return Reading(families, [wire], errors=dict(errors), ok=readable or self._offsets_ok)
+        return Reading(families, [wire], errors=dict(errors), ok=readable or self._offsets_ok, seen=seen)
 
     def _families(self, ledger: Ledger, readable: bool) -> list[Metric]:
         total, retransmits = counter("zads_community_egress_bytes_total"), counter("zads_community_retransmits_total")
@@ -115,21 +122,22 @@ class BrokerEgressCollector:
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return Ledger(owners)
 
-    def _save(self, state: dict[str, Any] | None = None) -> None:
-        if state is None:
+    def _save(self) -> None:
+        """Write the totals down; called by the loop and by the watcher's thread."""
+        with self._saving:
             with self._watcher.lock:
                 state = self._watcher.ledger.state()
-        content = {**state, "boot": self._boot(), "offsets": self._offsets.state()}
-        try:
-            self._file.parent.mkdir(parents=True, exist_ok=True)
-            partial = self._file.with_suffix(".new")
-            partial.write_text(json.dumps(content), encoding="utf-8")
-            partial.replace(self._file)
-            self._unsaved = False
-        except OSError as error:
-            if not self._unsaved:
-                _LOG.warning("totals cannot be kept in %s: %s", self._file, error)
-            self._unsaved = True
+            content = {**state, "boot": self._boot(), "offsets": self._offsets_state}
+            try:
+                self._file.parent.mkdir(parents=True, exist_ok=True)
+                partial = self._file.with_suffix(".new")
+                partial.write_text(json.dumps(content), encoding="utf-8")
+                partial.replace(self._file)
+                self._unsaved = False
+            except OSError as error:
+                if not self._unsaved:
+                    _LOG.warning("totals cannot be kept in %s: %s", self._file, error)
+                self._unsaved = True
 
 
 def build(config: Config) -> BrokerEgressCollector:

@@ -16,6 +16,7 @@ from zads.config import Config
 
 INTERNAL, UNKNOWN = "internal", ""
 _REMEMBERED = 60.0  # seconds that a connection's figures are kept after it was last seen
+_ADDRESSES_MOST = 10_000  # whose owner is remembered
 
 
 @dataclass(frozen=True)
@@ -37,9 +38,18 @@ class Owners:
         self._networks = [(ip_network(text), INTERNAL) for text in config.internal.networks]
         for community in config.communities:
             self._networks += [(ip_network(text), community.name) for text in community.networks]
+        self._found: dict[str, str] = {}
 
     def of(self, peer: str) -> str:
         """Return the owner; an IPv4-mapped IPv6 address is its IPv4 address."""
+        owner = self._found.get(peer)
+        if owner is None:
+            if len(self._found) >= _ADDRESSES_MOST:
+                self._found.clear()
+            owner = self._found[peer] = self._look_up(peer)
+        return owner
+
+    def _look_up(self, peer: str) -> str:
         address: IPv4Address | IPv6Address = ip_address(peer)
         if isinstance(address, IPv6Address) and address.ipv4_mapped:
             address = address.ipv4_mapped

@@ -14,6 +14,7 @@ from exporters.broker_egress.ledger import Connection, Ledger
 _LOG = logging.getLogger(__name__)
 _LOOK_EVERY = 1.0
 _WATCH_AGAIN = 5.0
+_KEEP_AT_MOST_EVERY = 0.2
 _BLIND_AFTER = 3.5  # seconds without a good look
 _ADVICE = (
     "egress comes from committed offsets alone. To measure the wire, run broker-egress on Kafka's host, in its "
@@ -37,10 +38,22 @@ class WireSource(Protocol):
 
 
 class Watcher:
-    """Feed a ledger; `lock` guards the ledger and the errors."""
+    """Feed a ledger; `lock` guards the ledger and the errors.
 
-    def __init__(self, wire: WireSource, ledger: Ledger, *, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._wire, self.ledger, self._monotonic = wire, ledger, monotonic
+    `keep` writes the ledger down. It is called soon after a connection ended: of those that are open the kernel still
+    knows everything after a kill of this process, of one that ended only the ledger does.
+    """
+
+    def __init__(
+        self,
+        wire: WireSource,
+        ledger: Ledger,
+        keep: Callable[[], None],
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._wire, self.ledger, self._keep, self._monotonic = wire, ledger, keep, monotonic
+        self._ended = threading.Event()
         self.lock = threading.Lock()
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
@@ -59,7 +72,7 @@ class Watcher:
         if self._threads:
             return
         self.look()
-        for target, name in ((self._poll, "wire"), (self._watch, "wire-events")):
+        for target, name in ((self._poll, "wire"), (self._watch, "wire-events"), (self._write, "wire-totals")):
             thread = threading.Thread(target=target, name=name, daemon=True)
             thread.start()
             self._threads.append(thread)
@@ -67,6 +80,7 @@ class Watcher:
     def close(self) -> None:
         """End the threads."""
         self._stop.set()
+        self._ended.set()
         for thread in self._threads:
             thread.join(timeout=3)
         self._wire.close()
@@ -75,7 +89,7 @@ class Watcher:
         """Read the kernel once; whatever fails is logged once, counted, and tried again."""
         try:
             connections = self._wire.look()
-        except Exception as error:  # the loop's edge: netlink libraries raise what they like
+        except Exception as error:  # the loop's edge: whatever comes, the next look is tried
             with self.lock:
                 self._errors[type(error).__name__] += 1
             if self._failing != type(error).__name__:
@@ -111,6 +125,13 @@ class Watcher:
                 _LOG.warning("events of closed connections cannot be read: %s; short connections may be missed", error)
             self._stop.wait(_WATCH_AGAIN)
 
+    def _write(self) -> None:
+        while self._ended.wait() and not self._stop.is_set():
+            self._ended.clear()
+            self._keep()
+            self._stop.wait(_KEEP_AT_MOST_EVERY)
+
     def _on_closed(self, connection: Connection) -> None:
         with self.lock:
             self.ledger.closed(connection)
+        self._ended.set()

@@ -18,9 +18,13 @@ from exporters.kafka_lag.backoff import Backoff
 from exporters.kafka_lag.cap import cut
 from exporters.kafka_lag.communities import AlertTopic, Communities
 from exporters.kafka_lag.families import cluster_families, community_families, lag_known
+from exporters.kafka_lag.inventory import Inventory
 from exporters.kafka_lag.lag import Edges, TopicPartition
 from exporters.kafka_lag.memory import EdgeMemory, GroupMemory, GroupsSeen
 from exporters.kafka_lag.options import options
+from exporters.kafka_lag.rest import Rest
+from exporters.kafka_lag.shares import ShareGroups, share_lags
+from exporters.kafka_lag.status import StatusBook
 from exporters.kafka_lag.table import LagTable
 from exporters.kafka_lag.text import LagText
 from zads import kafka
@@ -58,6 +62,7 @@ class KafkaLagCollector:
         self._edges, self._groups = EdgeMemory(), GroupMemory()
         self._table = LagTable(self._ages.since, each_partition_seconds=self._options.seconds_per_partition)
         self._text = LagText()
+        self._shares, self._statuses, self._inventory = ShareGroups(), StatusBook(), Inventory(reader, monotonic)
         self._backoff = Backoff(config.exporters.interval, monotonic)
         self._topic_ids: dict[str, str] = {}
         self._sizes: dict[str, int] = {}  # partitions by topic id, of all topics ever seen
@@ -78,6 +83,8 @@ class KafkaLagCollector:
             self.reader.close()
             self.reader, self._replaced = reader, reader.replaced
             self._ages.ask = reader.list_offsets
+            self._inventory.source = reader
+            self._inventory.again()
         self._config, self._options = config, options(config)
         self._communities.take(config)
         self._table.take(each_partition_seconds=self._options.seconds_per_partition)
@@ -138,6 +145,7 @@ class KafkaLagCollector:
         choice.groups.keep(groups.values)
         offsets = reader.offsets(wanted.values())
         members = reader.describe(wanted.values())
+        shares = reader.share_offsets(shown.values())
         # Metadata after the commits: a topic made meanwhile has to be known by its id.
         metadata = reader.metadata()
         alerts = self._alert_topics(metadata)
@@ -158,15 +166,30 @@ class KafkaLagCollector:
         if self._ages.rebuilt:
             self._ages.refine(self._unread(seen, edges), read, now)
         rows = {name: by_topic for name, by_topic in seen.shown.items() if name in choice.groups}
+        share_rows = share_lags(self._shares.update(shown, shares), topics, edges)
+        seldom = self._inventory.look(metadata, topics)
         more = int(choice.seconds_per_partition)
-        fits = cut(rows, topics, choice.max_series, per_partition=choice.per_partition, more=more)
+        rest = Rest(share_rows, topics, len(shown), choice.max_series)
+        fits = cut(rows, topics, rest.left, per_partition=choice.per_partition, more=more)
         rows = {name: by_topic for name, by_topic in rows.items() if name in fits.groups}
         changed = self._table.update(rows, topics, edges, fits.whole, aged, now)
+        settled = self._ages.settle(read, now)
+        if settled:  # somebody reads old messages, whose ages were known roughly until now
+            changed += self._table.update(rows, topics, edges, fits.whole, settled, now)
         behind = self._communities.update(seen, alerts, edges, self._ages.age, now)
+        stands = (
+            (group, name, row, table.edges)
+            for name, table in self._table.topics.items()
+            for group, row in table.rows.items()
+            if row.measured
+        )
+        statuses = self._statuses.update(stands, {name: who.members for name, who in members.values.items()}, now)
         errors: dict[str, int] = defaultdict(int)
-        for found in (groups, offsets, members, ends, starts, self._ages):
+        for found in (groups, offsets, members, shares, ends, starts, self._ages):
             for reason, number in found.errors.items():
                 errors[reason] += number
+        for reason, number in seldom.items():
+            errors[reason] += number
         if reader.replaced > self._replaced:
             errors["ClientReplaced"] += reader.replaced - self._replaced
             self._replaced = reader.replaced
@@ -174,15 +197,19 @@ class KafkaLagCollector:
         return Reading(
             families=[
                 *cluster_families(metadata, topics),
+                *self._inventory.families(metadata),
                 *community_families(self._config, self._communities, behind, seen, groups.values, members.values, now),
             ],
             wide=[
                 *self._text.groups(listed, members.values, self._table.topics, now),
                 *self._text.topics({n: t for n, t in topics.items() if n in fits.topics}, edges, alerts),
                 *self._text.rows(self._table.topics, changed, now),
+                *self._statuses.parts(statuses if rest.statuses else {}),
+                *self._shares.parts(rest.shares),
+                *(self._inventory.parts(topics) if rest.facts else ()),
             ],
             errors=dict(errors),
-            dropped={"cap": fits.dropped} if fits.dropped else {},
+            dropped={"cap": fits.dropped + rest.dropped} if fits.dropped + rest.dropped else {},
             seen=_words(len(metadata.brokers), len(topics), len(shown), errors),
         )
 

@@ -6,16 +6,17 @@ and their text stay.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from math import isnan
+from operator import lt
 
-from exporters.kafka_lag.lag import Edges, TopicPartition
+from exporters.kafka_lag.aligned import GROUP, Aligned, Since, TopicAges, mark
+from exporters.kafka_lag.lag import Edges
 from exporters.kafka_lag.memory import ByTopic
 from zads.kafka import Topic, TopicOffsets
 from zads.snapshot import Part, WideFamily
 
-Since = Callable[[TopicPartition, int], float | None]
 _UNKNOWN = float("nan")
 
 
@@ -58,10 +59,17 @@ class Row:
 
     def commit(self, offsets: TopicOffsets, now: float) -> None:
         """Take new offsets; note whether they moved, and how often one went back."""
-        before, after = dict(self.offsets.items()), dict(offsets.items())
-        if before != after:
-            self.moved_at = now
-            self.rewinds += sum(offset < before.get(number, 0) for number, offset in after.items())
+        (numbers, before), (here, after) = self.offsets.columns(), offsets.columns()
+        if numbers == here:
+            if before != after:
+                self.moved_at = now
+                self.rewinds += sum(map(lt, after, before))
+        else:
+            known = dict(zip(numbers, before, strict=True))
+            found = dict(zip(here, after, strict=True))
+            if known != found:
+                self.moved_at = now
+                self.rewinds += sum(offset < known.get(number, 0) for number, offset in found.items())
         self.offsets = offsets
 
 
@@ -136,14 +144,8 @@ class LagTable:
         rows: dict[str, Row] = {}
         lags: list[str] = []
         offsets: list[str] = []
-        known: dict[tuple[int, int], float | None] = {}  # many groups stand at the same message
-
-        def since(number: int, offset: int) -> float | None:
-            key = (number, offset)
-            if key not in known:
-                known[key] = self._since((name, number), offset)
-            return known[key]
-
+        ages = TopicAges(self._since, name)
+        aligned: dict[tuple[int, ...], Aligned | None] = {}  # most groups have committed on the same partitions
         for group, committed in found.items():
             row = table.rows.get(group)
             if row is None:
@@ -151,26 +153,47 @@ class LagTable:
             elif row.offsets is not committed:
                 row.commit(committed, now)
             rows[group] = row
+            numbers, values = committed.columns()
+            if numbers not in aligned:
+                aligned[numbers] = self._align(name, topic, table.edges, numbers)
+            here = aligned[numbers]
+            shown = here.plain(row, values, ages, each=self._each) if here is not None else None
+            if here is not None and shown is not None:
+                if group in table.whole:
+                    name_of = mark(group)
+                    lags.append(here.lag_text.replace(GROUP, name_of) % shown)
+                    offsets.append(here.offset_text.replace(GROUP, name_of) % values)
+                continue
             lines = lags if group in table.whole else None
-            self._row(topic, row, table.edges, since, self._lag.prefix(group, name), lines)
+            self._row(topic, row, table.edges, ages, self._lag.prefix(group, name), lines)
             if lines is not None:
                 before = self._offset.prefix(group, name)
                 offsets += [f'{before}{number}"}} {offset}\n' for number, offset in committed.items()]
         table.rows = rows
         table.lag, table.offset = Part("".join(lags).encode()), Part("".join(offsets).encode())
 
+    def _align(self, name: str, topic: Topic, edges: Edges, numbers: tuple[int, ...]) -> Aligned | None:
+        """Return the edges in the order of the partitions that a group has committed on, None when some are not known."""
+        if not numbers or not edges.stale.isdisjoint(numbers) or any(number not in edges.end for number in numbers):
+            return None
+        texts = []
+        for family in (self._lag, self._offset):
+            before = family.prefix(GROUP, name).replace("%", "%%")
+            texts.append("".join(f'{before}{number}"}} %d\n' for number in numbers))
+        return Aligned(topic, edges, numbers, *texts)
+
     def _row(
         self,
         topic: Topic,
         row: Row,
         edges: Edges,
-        since: Callable[[int, int], float | None],
+        ages: TopicAges,
         before: str,
         lines: list[str] | None,
     ) -> None:
         """Measure one row, and add a line of text for each partition whose end was just read.
 
-        See lag.partition_lag for the arithmetic. This is the exporter's innermost loop: a hundred thousand turns.
+        See lag.partition_lag for the arithmetic. Aligned.plain() does the same for rows with nothing special.
         """
         starts, ends, stale, leaders = edges.start.get, edges.end.get, edges.stale, topic.leaders
         total = biggest = committed_sum = lost = beyond = commits = measured = shown = 0
@@ -192,7 +215,7 @@ class LagTable:
                 biggest = max(biggest, lag)
                 if lag > used * (end - start):
                     used = lag / (end - start)
-                at = since(number, end - lag)
+                at = ages.since(number, end - lag)
                 if at is None:
                     unsure = True
                 else:

@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from operator import attrgetter
 
 from exporters.kafka_lag.communities import AlertTopic
 from exporters.kafka_lag.lag import Edges
 from exporters.kafka_lag.table import Row, TopicRows
 from zads.kafka import Group, Membership, Topic
-from zads.snapshot import Part, WideFamily, escape, number
+from zads.snapshot import Part, WideFamily, escape
 
 STATES = ("Stable", "Empty", "Dead", "PreparingRebalance", "CompletingRebalance", "Assigning", "Reconciling")
 # Of a row on which no partition's end was ever read nothing is said but what it committed.
 _KNOWN = frozenset({"kafka_consumergroup_lag_sum", "zads_consumergroup_retention_used_ratio"})
 _SUMS: dict[str, Callable[[Row], float]] = {
-    "kafka_consumergroup_lag_sum": lambda row: row.lag,
-    "kafka_consumergroup_current_offset_sum": lambda row: row.committed,
-    "zads_consumergroup_uncommitted_partitions": lambda row: row.missing,
-    "zads_consumergroup_unknown_partitions": lambda row: row.unknown,
-    "zads_consumergroup_lost_messages": lambda row: row.lost,
-    "zads_consumergroup_offset_beyond_end": lambda row: row.beyond,
+    "kafka_consumergroup_lag_sum": attrgetter("lag"),
+    "kafka_consumergroup_current_offset_sum": attrgetter("committed"),
+    "zads_consumergroup_uncommitted_partitions": attrgetter("missing"),
+    "zads_consumergroup_unknown_partitions": attrgetter("unknown"),
+    "zads_consumergroup_lost_messages": attrgetter("lost"),
+    "zads_consumergroup_offset_beyond_end": attrgetter("beyond"),
     "zads_consumergroup_retention_used_ratio": lambda row: round(row.used, 6),
-    "zads_consumergroup_rewinds_total": lambda row: row.rewinds,
+    "zads_consumergroup_rewinds_total": attrgetter("rewinds"),
 }
 _TOPIC = (
     "kafka_topic_partition_current_offset",
@@ -73,15 +74,10 @@ class LagText:
         again = {id(table) for table in changed}
         for name, table in tables.items():
             if id(table) in again:
-                labels = {group: _pair(group, name) for group in table.rows}
+                ends = [(f'{{{_pair(group, name)}}} ', row) for group, row in table.rows.items()]
+                known = ends if all(row.measured for _, row in ends) else [(end, row) for end, row in ends if row.measured]
                 table.sums = [
-                    Part(
-                        "".join(
-                            f"{family}{{{labels[group]}}} {number(value(row))}\n"
-                            for group, row in table.rows.items()
-                            if row.measured or family not in _KNOWN
-                        ).encode()
-                    )
+                    Part("".join([f"{family}{end}{value(row)}\n" for end, row in (known if family in _KNOWN else ends)]).encode())
                     for family, value in _SUMS.items()
                 ]
         parts: list[Part] = []
@@ -96,10 +92,11 @@ class LagText:
                     # Caught up is exactly 0, which no age of something unread is.
                     text = f"{max(age, 0.001):.3f}" if row.lag else "0"
                     seconds.append(f"zads_consumergroup_lag_seconds{{{pair}}} {text}\n")
-                each += [
-                    f'zads_consumergroup_partition_lag_seconds{{{pair},partition="{partition}"}} {now - since:.3f}\n'
-                    for partition, since in row.behind
-                ]
+                if row.behind:
+                    each += [
+                        f'zads_consumergroup_partition_lag_seconds{{{pair},partition="{partition}"}} {now - since:.3f}\n'
+                        for partition, since in row.behind
+                    ]
         self._add(parts, "zads_consumergroup_lag_seconds", [Part("".join(seconds).encode())])
         self._add(parts, "zads_consumergroup_idle_seconds", [Part("".join(idle).encode())])
         self._add(parts, "zads_consumergroup_partition_lag_seconds", [Part("".join(each).encode())])

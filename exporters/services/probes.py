@@ -8,11 +8,14 @@ import ssl
 import time
 from collections.abc import Mapping
 
+from exporters.services.askers import CannotTellError
 from zads import kafka
 from zads.config import KafkaCluster, host_port
 
 TLS_SCHEMES = frozenset({"tls", "https"})
 _ANSWER_MOST = 16_000_000
+_FOUR_LETTERS_MOST = 8_192
+_REFUSED = b"not in the whitelist"
 
 
 def probe(address: str, timeout: float, clusters: Mapping[str, KafkaCluster] | None = None) -> float:
@@ -20,7 +23,8 @@ def probe(address: str, timeout: float, clusters: Mapping[str, KafkaCluster] | N
 
     `clusters` says by address how a Kafka is to be spoken to. Certificates are not judged here: whether a
     service answers is one question, when its certificate expires another.
-    Raises OSError (also for a wrong answer) when it does not answer in time.
+    Raises OSError (also for a wrong answer) when it does not answer in time, CannotTellError when it refuses to
+    say how it is.
     """
     scheme, _, rest = address.partition("://")
     if scheme == "kafka":
@@ -62,16 +66,47 @@ def _http(scheme: str, rest: str, timeout: float) -> None:
 
 
 def _zookeeper(rest: str, timeout: float) -> None:
-    """Ask "are you ok?" (ruok, one of ZooKeeper's four letter words); it answers imok and closes."""
+    """Ask "are you ok?" (ruok, one of ZooKeeper's four letter words), which it answers with imok.
+
+    ZooKeeper answers only the words of its 4lw.commands.whitelist, which is empty by default (since 3.5.3), and srvr,
+    which its own script needs: that is asked where it refuses ruok.
+    """
     deadline = time.monotonic() + timeout
-    with socket.create_connection(host_port(rest), timeout=timeout) as sock:
-        sock.sendall(b"ruok")
-        answer = b""
-        while len(answer) < 4 and (more := sock.recv(4 - len(answer))):
+    answer = _four_letters(rest, b"ruok", deadline)
+    if answer == b"imok":
+        return
+    if _REFUSED not in answer:
+        raise ConnectionError(f"{rest} answered ruok with {_shown(answer)} instead of imok")
+    answer = _four_letters(rest, b"srvr", deadline)
+    if answer.startswith(b"Zookeeper version"):
+        return
+    if _REFUSED in answer:
+        raise CannotTellError(
+            f"{rest} refuses to say: add ruok to its 4lw.commands.whitelist (it answers neither ruok nor srvr)"
+        )
+    raise ConnectionError(f"{rest} answered srvr with {_shown(answer)}")
+
+
+def _four_letters(rest: str, word: bytes, deadline: float) -> bytes:
+    """Return what ZooKeeper answers to one of its four letter words; it closes the connection then."""
+    answer = b""
+    with socket.create_connection(host_port(rest), timeout=max(0.01, deadline - time.monotonic())) as sock:
+        sock.sendall(word)
+        while answer != b"imok" and len(answer) < _FOUR_LETTERS_MOST:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise TimeoutError(f"{rest} did not finish its answer to {word.decode()} in time")
+            sock.settimeout(left)
+            more = sock.recv(4096)
+            if not more:
+                break
             answer += more
-            sock.settimeout(max(0.01, deadline - time.monotonic()))
-    if answer != b"imok":
-        raise ConnectionError(f"{rest} did not answer ruok with imok (is it in 4lw.commands.whitelist?)")
+    return answer
+
+
+def _shown(answer: bytes) -> str:
+    """Return the first line of an answer, as it may stand in a message."""
+    return repr(answer.split(b"\n", 1)[0][:80].decode("ascii", "replace"))
 
 
 def _connect(rest: str, timeout: float, *, tls: bool) -> None:

@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
+import glob
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
 from zads.config import Service
+from zads.reload import start_ticks
 
 Processes = Callable[[], Iterable[psutil.Process]]
 _CONTROL_GROUPS = Path("/sys/fs/cgroup")
-_SLICES = ("system.slice", "system.slice/*", "systemd/system.slice", "systemd/system.slice/*")
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+# Where systemd keeps its own tree: cgroup v2, v1, and v1 with v2 beside it.
+_TREES = (".", "systemd", "unified")
+# Units stand in slices, slices in slices; those of a user below the user's manager.
+_SLICES = ("*.slice", "*.slice/*.slice", "*.slice/*.slice/*.slice", "user.slice/*.slice/user@*.service/*.slice")
 
 
 @dataclass(frozen=True)
 class Vitals:
-    """What is known of a process; times are seconds since 1970, memory bytes."""
+    """What is known of a process; times are seconds since 1970, memory bytes.
 
+    `identity` is the same only for the same process: its number and its start in the kernel's ticks, within one run
+    of the machine. Its start in seconds follows every correction of the clock.
+    """
+
+    identity: str
     started: float
     cpu_seconds: float
     resident: int
@@ -31,8 +42,14 @@ class Vitals:
 class Finder:
     """Find processes; all processes are only looked through when the known one is gone."""
 
-    def __init__(self, processes: Processes = psutil.process_iter, *, control_groups: Path = _CONTROL_GROUPS) -> None:
-        self._processes, self._control_groups = processes, control_groups
+    def __init__(
+        self,
+        processes: Processes = psutil.process_iter,
+        *,
+        control_groups: Path = _CONTROL_GROUPS,
+        boot_id: Path = _BOOT_ID,
+    ) -> None:
+        self._processes, self._control_groups, self._boot_id = processes, control_groups, boot_id
         self._known: dict[str, psutil.Process] = {}
 
     def find(self, service: Service) -> Vitals | None:
@@ -74,24 +91,31 @@ class Finder:
 
     def _unit(self, unit: str) -> list[psutil.Process]:
         """Return the processes of a systemd unit; its control group is gone when it does not run."""
-        found = []
-        for part in _SLICES:
-            for file in self._control_groups.glob(f"{part}/{unit}/cgroup.procs"):
+        found: dict[int, psutil.Process] = {}
+        for folder in self._folders(glob.escape(unit)):
+            for file in folder.rglob("cgroup.procs"):  # a unit that runs containers has them in groups of its own
                 try:
                     pids = file.read_text(encoding="ascii").split()
                 except OSError:
                     continue
                 for pid in pids:
                     try:
-                        found.append(psutil.Process(int(pid)))
+                        found[int(pid)] = psutil.Process(int(pid))
                     except (psutil.Error, ValueError):
                         continue  # it has ended meanwhile
-        return found
+        return list(found.values())
 
-    @staticmethod
-    def _vitals(process: psutil.Process) -> Vitals:
+    def _folders(self, unit: str) -> Iterator[Path]:
+        for tree in _TREES:
+            for slices in _SLICES:
+                yield from (self._control_groups / tree).glob(f"{slices}/{unit}")
+
+    def _vitals(self, process: psutil.Process) -> Vitals:
         with process.oneshot():
             if process.status() == psutil.STATUS_ZOMBIE:
+                raise psutil.NoSuchProcess(process.pid)
+            ticks = start_ticks(process.pid)
+            if ticks is None:
                 raise psutil.NoSuchProcess(process.pid)
             times = process.cpu_times()
             try:
@@ -100,6 +124,7 @@ class Finder:
             except psutil.AccessDenied:
                 files = limit = None
             return Vitals(
+                f"{self._boot()}/{process.pid}/{ticks}",
                 process.create_time(),
                 times.user + times.system,
                 process.memory_info().rss,
@@ -107,3 +132,10 @@ class Finder:
                 limit,
                 process.num_threads(),
             )
+
+    def _boot(self) -> str:
+        """Return the name of this run of the machine."""
+        try:
+            return self._boot_id.read_text(encoding="ascii").strip()
+        except (OSError, ValueError):
+            return "unknown"

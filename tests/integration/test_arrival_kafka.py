@@ -14,6 +14,7 @@ from kafka.structs import OffsetAndMetadata
 from prometheus_client.parser import text_string_to_metric_families
 
 from exporters.alert_arrival.collector import build
+from exporters.kafka_lag.collector import build as build_lag
 from tests.integration.conftest import Node
 from zads import kafka
 from zads.collector import CollectorLoop
@@ -302,3 +303,41 @@ def test_an_upstream_that_comes_later_brings_no_arrivals_with_it(site: Site) -> 
     site.collect()
     assert before is not None
     assert site.value("zads_alerts_arrived_total", cluster="upstream", program="1") == before + 3
+
+
+def test_log_offsets_of_both_clusters_come_from_two_exporters_and_none_twice(site: Site) -> None:
+    """IPAC's here, ZADS's from kafka-lag: to the alert, start and end; a topic deleted is gone within two collections."""
+    name, ours = "ztf_20260409_programid1", "ztf_20260410_programid1"
+    site.topic(name, 2, upstream=True)
+    site.topic(ours, 2)
+    site.send(name, [b"x"] * 40, upstream=True, partitions=2)
+    site.send(ours, [b"x"] * 10, partitions=2)
+    upstream = KafkaAdminClient(bootstrap_servers=site.upstream.bootstrap[0])
+    upstream.delete_records({TopicPartition(name, 1): 5})
+
+    def offsets(text: str) -> list[tuple[tuple[str, ...], float]]:
+        return [
+            (tuple(s.labels[key] for key in ("cluster", "topic", "partition", "edge", "night", "program")), s.value)
+            for family in text_string_to_metric_families(text)
+            for s in family.samples
+            if s.name == "zads_log_offset" and s.labels["topic"] in (name, ours)
+        ]
+
+    site.collect()
+    lag = CollectorLoop(build_lag(site.config), 5.0)
+    here, there = offsets(site.text), offsets(lag.once().body.decode())
+    lag.stop()
+    assert sorted(here) == [
+        (("upstream", name, number, edge, "20260409", "1"), value)
+        for number, start in (("0", 0), ("1", 5))
+        for edge, value in (("end", 20), ("start", start))
+    ]
+    assert {labels[0] for labels, _ in there} == {"public"}
+    both = [labels for labels, _ in here + there]
+    assert len(both) == len(set(both)) == 8
+
+    upstream.delete_topics([name])
+    upstream.close()
+    for _ in range(2):
+        site.collect()
+    assert not offsets(site.text)

@@ -70,6 +70,17 @@ class World:
             command = java("org.apache.kafka.connect.mirror.MirrorMaker", str(self._file))
             self._process = subprocess.Popen([command[0], agent, *command[1:]], stdout=log, stderr=subprocess.STDOUT)
 
+    def begin_at(self, policy: str) -> None:
+        """Where the mirror begins on a partition that it has no offset of."""
+        text = self._file.read_text(encoding="utf-8")
+        self._file.write_text(text.replace("auto.offset.reset=earliest", f"auto.offset.reset={policy}"), encoding="utf-8")
+
+    def forget(self) -> None:
+        """The exporter is killed and its state file is lost."""
+        self.loop._collector.close()
+        (self.folder / "alert-arrival.json").unlink()
+        self.loop = CollectorLoop(build(self.config), 5.0)
+
     def kill_mirror(self) -> None:
         if self._process is not None:
             self._process.kill()
@@ -93,6 +104,15 @@ class World:
     def trim(self, partition: int, before: int) -> None:
         client = KafkaAdminClient(bootstrap_servers=self.upstream.bootstrap[0])
         client.delete_records({TopicPartition(NAME, partition): before})
+        client.close()
+
+    def clean(self) -> None:
+        """IPAC is the next test's too."""
+        client = KafkaAdminClient(bootstrap_servers=self.upstream.bootstrap[0])
+        client.delete_topics([NAME])
+        deadline = time.monotonic() + 20
+        while NAME in client.list_topics() and time.monotonic() < deadline:
+            time.sleep(0.2)
         client.close()
 
     def look(self) -> dict[str, float]:
@@ -124,6 +144,7 @@ def world(cluster: KafkaCluster, tmp_path: Path) -> Iterator[World]:
         finally:
             world.kill_mirror()
             world.loop._collector.close()
+            world.clean()
     finally:
         public.stop()
 
@@ -175,3 +196,45 @@ def test_duplicates_and_gaps_of_a_real_mirrormaker(world: World) -> None:
     assert "zads_mirror_behind_seconds" not in found
     world.kill_mirror()
     assert not [name for name in world.look() if name.startswith("zads_mirror_")]
+
+
+def test_a_mirror_started_at_latest_is_behind_only_by_what_came_since(world: World) -> None:
+    """What lay at IPAC before counts for nothing; what comes while it is away waits, and is missing when it is passed over."""
+    world.begin_at("latest")
+    world.send(0, 100)
+    world.send(1, 100)
+    world.start_mirror()
+    level = {"zads_mirror_behind_alerts": 0.0, "zads_mirror_behind_seconds": 0.0, "zads_mirror_surplus_alerts": 0.0}
+    none = level | {"zads_night_missing_alerts": 0.0}
+    # Its topic is made at ZADS and there is an offset of no partition: IPAC's 200 alerts never come.
+    world.until(none | {"zads_night_alertspublic": 0.0, "zads_night_alertsupstream": 200.0})
+    wait_for_reading(world)
+    world.send(0, 7)
+    world.until(none | {"zads_night_alertspublic": 7.0})
+    world.forget()
+    world.until(none)
+
+    world.kill_mirror()
+    world.send(1, 20)
+    found = world.until({"zads_mirror_behind_alerts": 20.0, "zads_night_missing_alerts": 0.0})
+    assert 0 < found["zads_mirror_behind_seconds"] < 30
+    # It comes back and has no offset of partition 1 still: it begins at the end again, and passes over the 20.
+    world.start_mirror()
+    wait_for_reading(world, times=2)
+    assert world.look()["zads_mirror_behind_alerts"] == 20
+    world.send(1, 3)
+    world.until(level | {"zads_night_alertspublic": 10.0, "zads_night_missing_alerts": 20.0})
+    world.forget()
+    world.until(level | {"zads_night_missing_alerts": 20.0})
+
+
+def wait_for_reading(world: World, times: int = 1) -> None:
+    """Wait until the mirror's consumers have found where each of the two partitions begins."""
+    deadline = time.monotonic() + 60
+    while True:
+        log = (world.folder / "mirror.log").read_text()
+        found = [number for number in (0, 1) if log.count(f"Resetting offset for partition {NAME}-{number}") >= times]
+        if 1 in found and (times > 1 or 0 in found):
+            return
+        assert time.monotonic() < deadline, log[-2000:]
+        time.sleep(0.5)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 import socket
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -139,7 +141,7 @@ def _take(bench: Bench, address: str, group: str, count: int) -> tuple[int, int]
 
 @pytest.fixture
 def bench(cluster: KafkaCluster, tmp_path: Path, request: pytest.FixtureRequest):
-    nights = {"exactly": "20260501", "networks": "20260502"}
+    nights = {"exactly": "20260501", "networks": "20260502", "permission": "20260503"}
     night = next(date for word, date in nights.items() if word in request.node.name)
     bench = Bench(cluster, tmp_path, f"ztf_{night}_programid1")
     bench.collect()
@@ -185,3 +187,52 @@ def test_two_networks_one_community_and_short_sessions(bench: Bench) -> None:
     assert bench.bytes("fink", "wire") == pytest.approx(other, rel=0.01)
     assert bench.value("zads_egress_unattributed_bytes_total") == pytest.approx(stranger, rel=0.01)
     assert bench.bytes("fink", "offsets") == 0
+
+
+# What systemd's RestrictAddressFamilies does: socket(AF_NETLINK) fails with EAFNOSUPPORT, all others go on.
+_WITHOUT_NETLINK = """
+import ctypes, errno, os, platform, struct, sys
+number = {"x86_64": 41, "aarch64": 198}[platform.machine()]  # socket(2)
+rules = [(0x20, 0, 0, 0), (0x15, 0, 3, number), (0x20, 0, 0, 16), (0x15, 0, 1, 16),
+         (0x06, 0, 0, 0x00050000 | errno.EAFNOSUPPORT), (0x06, 0, 0, 0x7FFF0000)]
+code = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *rule) for rule in rules))
+program = ctypes.create_string_buffer(struct.pack("@HP", len(rules), ctypes.addressof(code)))
+libc = ctypes.CDLL(None, use_errno=True)
+assert libc.prctl(38, 1, 0, 0, 0) == 0, ctypes.get_errno()  # PR_SET_NO_NEW_PRIVS
+assert libc.prctl(22, 2, ctypes.byref(program), 0, 0) == 0, ctypes.get_errno()  # PR_SET_SECCOMP
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+
+def test_without_permission_for_netlink_the_offsets_still_work(bench: Bench, tmp_path: Path) -> None:
+    """As under systemd's RestrictAddressFamilies: it says what is missing and what to do, and measures by commits."""
+    bench.produce(20)
+    _take(bench, "127.0.7.1", "lasair-a", 20)
+    bench.until("lasair", "offsets", 1)
+    bench.collect()
+    measured = bench.bytes("lasair", "offsets")
+    assert measured > 1_000_000
+    file = tmp_path / "zads.toml"
+    file.write_text(
+        f"""
+        [kafka.public]
+        bootstrap = ["{bench.cluster.bootstrap[0]}"]
+        [exporters]
+        state_dir = "{tmp_path}"
+        [[community]]
+        name = "lasair"
+        groups = ["lasair-.*"]
+        networks = ["127.0.7.1/32"]
+        """
+    )
+    zads = str(Path(sys.executable).parent / "zads")
+    command = [sys.executable, "-c", _WITHOUT_NETLINK, zads, "--config", str(file), "export", "broker-egress", "--once"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert "connections cannot be read: [Errno 97] Address family not supported" in done.stderr
+    assert "AF_NETLINK" in done.stderr
+    bench.text = done.stdout
+    assert bench.value("zads_egress_wire_readable") == 0
+    assert "zads_egress_wire_readable 0.0" in done.stdout
+    assert 'source="wire"' not in done.stdout
+    assert bench.bytes("lasair", "offsets") == measured

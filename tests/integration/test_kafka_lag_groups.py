@@ -18,6 +18,7 @@ from kafka.protocol.consumer import OffsetCommitRequest
 
 from exporters.kafka_lag.cap import cut
 from exporters.kafka_lag.collector import KafkaLagCollector
+from exporters.kafka_lag.rest import Rest
 from tests.integration.test_kafka_lag import Bench, read, wait
 from zads.collector import CollectorLoop
 from zads.config import Config, KafkaCluster, host_port, parse
@@ -133,8 +134,8 @@ def test_members_of_a_new_protocol_community_are_counted(bench: Bench) -> None:
     loop.stop()
 
 
-def test_a_share_group_is_listed_with_its_type_and_has_no_lag(bench: Bench) -> None:
-    """KIP-932: it commits no offsets, so nothing pretends to know its lag; and it is no error."""
+def test_a_share_group_is_listed_with_its_type_and_members_and_has_no_lag_of_commits(bench: Bench) -> None:
+    """KIP-932: it commits no offsets, so no such lag is made up; what it has instead is in test_kafka_lag_shares.py."""
     bench.topic("shared")
     bench.send("shared", 5)
     member = Member(bench.cluster, "share-group", ["shared"], share=True)
@@ -144,10 +145,12 @@ def test_a_share_group_is_listed_with_its_type_and_has_no_lag(bench: Bench) -> N
     assert info["first", "classic"] == 1
     body = loop.snapshot().body.decode()
     assert 'kafka_consumergroup_lag_sum{consumergroup="share-group"' not in body
+    assert read(loop, "kafka_consumergroup_members", "consumergroup")[("share-group",)] == 1
     state = read(loop, "zads_consumergroup_state", "consumergroup", "state")
     assert sum(on for (group, _), on in state.items() if group == "share-group") == 1
     assert "zads_collector_errors_total{" not in loop.snapshot().body.decode()
     member.leave()
+    wait(lambda: read(loop, "kafka_consumergroup_members", "consumergroup")[("share-group",)] == 0)
     loop.stop()
 
 
@@ -286,7 +289,8 @@ def test_what_is_over_the_cap_is_dropped_widest_first_and_counted(bench: Bench) 
     collector = loop._collector
     groups = collector._groups._offsets  # type: ignore[attr-defined]
     topics = {name: t for name, t in collector.reader.metadata().topics.items() if not name.startswith("__")}  # type: ignore[attr-defined]
-    everything = cut(groups, topics, 10**9, per_partition=True).size
+    listed = len(collector.reader.groups().values)  # type: ignore[attr-defined]
+    everything = cut(groups, topics, 10**9, per_partition=True).size + 10**9 - Rest([], topics, listed, 10**9).left
     settings = bench.config.exporters.model_copy(update={"max_series": everything - 50})
     config = bench.config.model_copy(update={"exporters": settings})
     capped = CollectorLoop(KafkaLagCollector(config, ClusterReader(bench.cluster, client_id="test")), 5.0)

@@ -99,7 +99,7 @@ name = "ZADS"
 [kafka.public]
 bootstrap = ["127.0.0.1:1"]
 [thresholds]
-service_gone = "20s"
+service_recovering = "20s"
 [exporters]
 state_dir = "{tmp_path}/state"
 [prometheus]
@@ -319,7 +319,7 @@ def test_apply_keeps_the_marked_line(source: Path) -> None:
     _edit(source)
     apply(source)
     assert load(copy).site.name == "Moved"
-    assert load(copy).thresholds.service_gone == 21.0
+    assert load(copy).thresholds.service_recovering == 21.0
     assert load(source).site.name == "ZADS"
 
 

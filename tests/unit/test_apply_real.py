@@ -50,7 +50,7 @@ class Site:
             [kafka.public]
             bootstrap = ["127.0.0.1:9092"]
             [thresholds]
-            service_gone = "{gone}"
+            service_recovering = "{gone}"
             [exporters]
             state_dir = "{self.folder}/state"
             [prometheus]
@@ -131,7 +131,7 @@ def test_a_change_is_loaded_and_recorded(site: Site) -> None:
     site.write(gone="25s", lasair=1_234_567)
     lines = apply(site.toml)
     assert "thresholds.rules.yml changed" in lines and "zads.toml changed" in lines
-    assert site.recorded("zads:threshold_service_gone") == {"vector(25)"}
+    assert site.recorded("zads:threshold_service_recovering") == {"vector(25)"}
     assert site.recorded("zads:community_contract_bytes") == {"vector(1.234567e+06)"}
     outcome = read_outcome(site.folder / "state")
     assert outcome is not None and outcome.success and outcome.applied_digest and outcome.errors == ()
@@ -151,11 +151,11 @@ def test_a_wrong_file_changes_nothing_and_is_recorded(site: Site) -> None:
     site.write(gone="never")
     with pytest.raises(ConfigErrors):
         apply(site.toml)
-    assert site.recorded("zads:threshold_service_gone") == {"vector(27)"}
+    assert site.recorded("zads:threshold_service_recovering") == {"vector(27)"}
     after = read_outcome(site.folder / "state")
     assert before is not None and after is not None
     assert not after.success and after.at > before.at
-    assert "thresholds.service_gone" in after.errors[0]
+    assert "thresholds.service_recovering" in after.errors[0]
     assert (after.applied_digest, after.applied_at) == (before.applied_digest, before.applied_at)
     site.write(gone="27s")
     site.toml.write_text(site.toml.read_text() + "[broken")
@@ -175,7 +175,7 @@ def test_rules_that_promtool_refuses_change_nothing(site: Site) -> None:
             apply(site.toml)
     finally:
         (site.folder / "rules" / "bad.rules.yml").unlink()
-    assert site.recorded("zads:threshold_service_gone") == {"vector(28)"}
+    assert site.recorded("zads:threshold_service_recovering") == {"vector(28)"}
 
 
 def test_another_folder_than_the_one_that_prometheus_reads_is_noticed_and_cleared(site: Site, tmp_path: Path) -> None:
@@ -183,10 +183,10 @@ def test_another_folder_than_the_one_that_prometheus_reads_is_noticed_and_cleare
     site.write(gone="30s")
     apply(site.toml)
     site.write(gone="31s")
-    with pytest.raises(ApplyRefused, match="runs with another zads:threshold_service_gone"):
+    with pytest.raises(ApplyRefused, match="runs with another zads:threshold_service_recovering"):
         apply(site.toml, tmp_path / "elsewhere")
     assert list((tmp_path / "elsewhere").iterdir()) == []
-    assert site.recorded("zads:threshold_service_gone") == {"vector(30)"}
+    assert site.recorded("zads:threshold_service_recovering") == {"vector(30)"}
 
 
 def test_a_program_that_is_away_is_noticed_before_anything_changes(site: Site) -> None:

@@ -335,3 +335,41 @@ def test_a_state_file_that_is_no_good_begins_anew(world: World) -> None:
     (world.folder / "state.new").mkdir()
     world.public.topic(_name(1), 8)
     assert _value(world.collect(), "zads_alerts_arrived_total", cluster="public") == 3
+
+
+def _offsets(reading: Reading) -> dict[tuple[str, ...], float]:
+    return {
+        tuple(sample.labels[label] for label in ("cluster", "edge", "topic", "partition", "night", "program")): sample.value
+        for family in reading.families
+        for sample in family.samples
+        if sample.name == "zads_log_offset"
+    }
+
+
+def test_ipacs_log_offsets_are_told_here_and_those_at_zads_are_not(world: World) -> None:
+    """ZADS's come from kafka-lag: no series stands twice. Only the stream's topics, all programs of it."""
+    world.public.topic(_name(1), 3, 4)
+    world.upstream.topic(_name(1), 30, 12)
+    world.upstream.topic(_name(3), 5)
+    world.upstream.topic("__consumer_offsets", 1000)
+    assert _offsets(world.collect()) == {
+        ("upstream", edge, name, str(number), NIGHT, program): value
+        for name, program, ends in ((_name(1), "1", (30, 12)), (_name(3), "3", (5,)))
+        for number, end in enumerate(ends)
+        for edge, value in (("start", 0), ("end", end))
+    }
+
+
+def test_log_offsets_of_what_is_gone_or_silent_are_gone(world: World) -> None:
+    """A topic deleted: at the next look. A partition or a cluster that does not answer: no frozen value."""
+    world.upstream.topic(_name(1), 30, 12)
+    world.upstream.topic(_name(1, "20260331"), 7, 7)
+    assert len(_offsets(world.collect())) == 8
+    world.upstream.silent = {(_name(1), 1)}
+    assert {key[2:4] for key in _offsets(world.collect())} == {
+        (_name(1), "0"), (_name(1, "20260331"), "0"), (_name(1, "20260331"), "1"),
+    }  # fmt: skip
+    del world.upstream.ids[_name(1, "20260331")]
+    assert {key[2:4] for key in _offsets(world.collect())} == {(_name(1), "0")}
+    world.upstream.answers = False
+    assert _offsets(world.collect()) == {}

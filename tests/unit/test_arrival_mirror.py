@@ -12,8 +12,9 @@ import pytest
 from exporters.alert_arrival.counts import AlertTopic
 from exporters.alert_arrival.mirror import MirrorOffsets
 from exporters.alert_arrival.mirror_books import Ends, MirrorBooks
+from exporters.alert_arrival.mirror_start import MirrorStart
 from zads.config import load
-from zads.kafka import partition
+from zads.kafka import Answer, partition
 
 CONFIG = load(Path(__file__).resolve().parents[2] / "zads.toml")
 TOPIC = AlertTopic("ztf_20260401_programid1", "up", "20260401", 1, (0, 1, 2))
@@ -196,3 +197,135 @@ def test_a_failing_offsets_topic_is_left_alone_for_a_while() -> None:
         mirror.update({"mm2-offsets.ipac.internal": (0,)})
     mirror.update({"mm2-offsets.ipac.internal": (0,)})
     assert not mirror.readable
+
+
+def test_what_lay_at_ipac_before_the_mirror_began_at_latest_is_neither_behind_nor_missing() -> None:
+    """It began at 100, and has noted nothing yet; then it passes on 3 of 3, then 5 of 8 are lost."""
+    books = MirrorBooks()
+    state = _twice(books, {0: Ends(0, None, 0, 100, began=100)})
+    assert (state.behind, state.missing, state.waiting) == (0, 0, ())
+    waits = books.topic(TOPIC, "pub", {0: Ends(0, None, 0, 104, began=100)})
+    assert (waits.behind, waits.waiting) == (4, (((NAME, 0), 100),))
+    state = _twice(books, {0: Ends(0, 103, 3, 103, began=100)})
+    assert (state.behind, state.missing, state.surplus) == (0, 0, 0)
+    again = MirrorBooks(json.loads(json.dumps(books.state())))
+    state = _twice(again, {0: Ends(0, 111, 6, 111)})
+    assert (state.behind, state.missing, state.surplus) == (0, 5, 0)
+
+
+def test_alerts_passed_over_since_the_mirror_began_are_missing_not_before_it() -> None:
+    """It began at 100 and was away from 100 to 120."""
+    state = _twice(MirrorBooks(), {0: Ends(0, 123, 3, 123, began=100)})
+    assert (state.behind, state.missing) == (0, 20)
+
+
+def test_no_verdict_while_it_is_not_known_where_the_mirror_began() -> None:
+    """A verdict is for good; and alerts in flight would make the beginning look earlier than it was."""
+    books = MirrorBooks()
+    assert _twice(books, {0: Ends(0, 103, 3, 103, began=None)}).missing == 0
+    assert books.state() == {"began": {}}
+    assert books.topic(TOPIC, "pub", {0: Ends(0, 103, 9, 110, began=100)}).missing == 0
+    assert books.state() == {"began": {}}
+    assert _twice(books, {0: Ends(0, 112, 12, 112, began=100)}).missing == 0
+    assert books.state() != {"began": {}}
+
+
+def test_mirrormakers_settings_are_asked_for_only_where_they_matter() -> None:
+    """Not by a partition without alerts, nor by one that was judged, nor by one without a shortfall."""
+    books = MirrorBooks()
+    assert not books.asks_where_it_began(TOPIC, "pub", 0, _ends(None, 0, 0))
+    assert not books.asks_where_it_began(TOPIC, "pub", 0, _ends(50, 50, 60))
+    assert books.asks_where_it_began(TOPIC, "pub", 0, _ends(None, 0, 7))
+    assert books.asks_where_it_began(TOPIC, "pub", 0, _ends(50, 20, 60))
+    _twice(books, {0: _ends(50, 20, 50)})
+    assert not books.asks_where_it_began(TOPIC, "pub", 0, _ends(50, 20, 60))
+
+
+class _Settings(_OffsetsTopic):
+    """Plays a consumer of MirrorMaker's settings: (timestamp, key, value)."""
+
+    def __init__(self, *rows: tuple[int, bytes, Any]) -> None:
+        super().__init__(list(rows), silent=1)
+        self.part, self.read = partition("mm2-configs.ipac.internal", 0), 0
+
+    def seek_to_beginning(self, *parts) -> None:
+        self.at, self.read = 0, self.read + 1
+
+    def poll(self, timeout_ms, max_records):
+        if self.silent:
+            self.silent -= 1
+            return {}
+        rows, self.at = self.rows[self.at :], len(self.rows)
+        return {self.part: [SimpleNamespace(timestamp=t, key=k, value=v) for t, k, v in rows]} if rows else {}
+
+
+def _connector(policy: str | None, name: str = "source.consumer.auto.offset.reset") -> bytes:
+    settings = {"name": "MirrorSourceConnector"} | ({name: policy} if policy else {})
+    return json.dumps({"properties": settings}).encode()
+
+
+SOURCE = b"connector-MirrorSourceConnector"
+
+
+@pytest.mark.parametrize(
+    ("rows", "started"),
+    [
+        ([(5000, b"session-key", b"{}"), (6000, SOURCE, _connector("latest")), (9000, b"task-0", b"{}")], 5000),
+        ([(5000, SOURCE, _connector("latest")), (6000, SOURCE, _connector("earliest"))], None),
+        ([(5000, SOURCE, _connector(None))], None),
+        ([(5000, SOURCE, _connector("latest", "consumer.auto.offset.reset"))], 5000),
+        ([(5000, b"connector-MirrorHeartbeatConnector", _connector("latest"))], None),
+        ([(5000, SOURCE, b"{broken"), (5001, SOURCE, b"[]"), (5002, SOURCE, None)], None),
+        ([], None),
+    ],
+)
+def test_where_the_mirror_begins_stands_in_its_own_settings(rows, started) -> None:
+    """The last word of the source connector counts, and the oldest entry's time."""
+    start = MirrorStart(CONFIG, connect=_Settings(*rows))
+    assert start.update({"mm2-configs.ipac.internal": (0,)})
+    assert start.started_ms == started
+
+
+def test_the_settings_are_read_once_a_minute_and_not_where_there_are_none() -> None:
+    """Every collection may ask."""
+    now, consumer = [0.0], _Settings((5000, SOURCE, _connector("latest")))
+    start = MirrorStart(CONFIG, connect=consumer, monotonic=lambda: now[0])
+    assert start.update({})
+    assert consumer.read == 0
+    topics = {"mm2-configs.ipac.internal": (0,)}
+    assert [start.update(topics), start.update(topics), consumer.read] == [True, False, 1]
+    now[0] += 61
+    assert [start.update(topics), consumer.read] == [True, 2]
+
+
+class _Reader:
+    """Plays IPAC's brokers: the first offset at or after a time."""
+
+    def __init__(self) -> None:
+        self.asked: list[Any] = []
+        self.found: dict[Any, int] = {}
+
+    def list_offsets(self, wanted):
+        self.asked += wanted.items()
+        answer: Answer[Any] = Answer()
+        for part in wanted:
+            if part in self.found:
+                answer.values[part] = (self.found[part], 1)
+            else:
+                answer.errors["LeaderNotAvailable"] += 1
+        return answer
+
+
+def test_the_mirrors_time_begins_at_ipacs_end_until_something_is_that_young() -> None:
+    """Asked again until it is found, then never; a partition that does not answer is left out and counted."""
+    start, reader = MirrorStart(CONFIG, connect=_Settings((5000, SOURCE, _connector("latest")))), _Reader()
+    assert start.offsets(reader, {NAME: TOPIC}, {(NAME, 0): 100}) == ({(NAME, 0): 0}, {})
+    assert not reader.asked
+    start.update({"mm2-configs.ipac.internal": (0,)})
+    reader.found = {(NAME, 0): -1}
+    found, errors = start.offsets(reader, {NAME: TOPIC}, {(NAME, 0): 100, (NAME, 1): 40})
+    assert (found, errors) == ({(NAME, 0): 100}, {"LeaderNotAvailable": 1})
+    reader.found = {(NAME, 0): 98}
+    for _ in range(2):
+        assert start.offsets(reader, {NAME: TOPIC}, {(NAME, 0): 105})[0] == {(NAME, 0): 98}
+    assert reader.asked.count(((NAME, 0), 5000)) == 2

@@ -167,6 +167,23 @@ def test_a_slow_collection_rests_for_as_long_as_it_took() -> None:
     assert skipped >= 9
 
 
+@pytest.mark.parametrize(("takes", "pace"), [(0.1, 5), (2.4, 5), (2.6, 10), (7, 15), (100, 165)])
+def test_the_pace_is_told_and_leaves_as_much_rest_as_work_and_a_minute_at_most(takes: float, pace: float) -> None:
+    """In whole intervals, from the begin of a collection to the next one's."""
+    clock = Clock()
+
+    class Slow(Source):
+        def collect(self) -> Reading:
+            clock.now += takes
+            return super().collect()
+
+    loop = CollectorLoop(Slow(), 5.0, clock=clock, monotonic=clock)
+    loop.once()
+    assert _values(loop.snapshot().body, "zads_collector_interval_seconds") == [
+        f'zads_collector_interval_seconds{{collector="test"}} {pace:.1f}'
+    ]
+
+
 def test_good_collections_that_take_long_do_not_lose_their_values_between_two_of_them() -> None:
     """Four intervals of work and as much rest: the values are the newest that there are."""
     clock = Clock()

@@ -11,10 +11,11 @@ import ssl
 import struct
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from zads.collector import CollectorLoop, Reading
 from zads.http import Server
@@ -30,15 +31,19 @@ class Source:
     def __init__(self, name: str = "test", rows: int = 500) -> None:
         self.name, self.rows = name, rows
         self.error: Exception | None = None
+        self.collect_more: tuple[tuple[str, float], ...] = ()
 
     def collect(self) -> Reading:
         if self.error:
             raise self.error
         family = gauge("zads_cluster_up")
-        family.add_metric(["public"], 1)
+        family.add_metric([self.name], 1)
+        more = [gauge(name) for name, _ in self.collect_more]
+        for one, (_, value) in zip(more, self.collect_more, strict=True):
+            one.add_metric([], value)
         wide = WideFamily("kafka_consumergroup_lag")
         lines = wide.lines((("lasair", "ztf", n), n) for n in range(self.rows))
-        return Reading([family], wide=[Part(wide.head), Part(lines)], seen="1 broker, 3 topics")
+        return Reading([family, *more], wide=[Part(wide.head), Part(lines)], seen="1 broker, 3 topics")
 
     def close(self) -> None:
         """Nothing to close."""
@@ -47,9 +52,15 @@ class Source:
 class Site:
     """A server and its loops, which collect when told."""
 
-    def __init__(self, *sources: Source, web: WebConfig | None = None) -> None:
+    def __init__(
+        self,
+        *sources: Source,
+        web: WebConfig | None = None,
+        interval: float = 5.0,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.sources = sources or (Source(),)
-        self.loops = {source.name: CollectorLoop(source, 5.0) for source in self.sources}
+        self.loops = {source.name: CollectorLoop(source, interval, monotonic=monotonic) for source in self.sources}
         self.server = Server("127.0.0.1", 0, self.loops, web)
         self.server.start()
         self.tls: ssl.SSLContext | None = None
@@ -122,17 +133,49 @@ def test_a_loop_that_ended_is_not_healthy(site: Site) -> None:
 
 
 def test_one_port_for_several_exporters() -> None:
-    """A path each; /metrics alone would be a guess, and says so."""
+    """A path each; what is on no path says which there are."""
     site = Site(Source("kafka-lag"), Source("services"))
     site.collect()
     try:
         assert site.get("/kafka-lag/metrics")[0] == 200
         assert b'collector="services"' in site.get("/services/metrics")[2]
-        status, _, body = site.get("/metrics")
-        assert status == 404
-        assert b"/kafka-lag/metrics, /services/metrics" in body
-        assert site.get("/other/metrics")[0] == 404
-        assert site.get("/kafka-lag")[0] == 404
+        for path in ("/other/metrics", "/kafka-lag", "/kafka-lag/metrics/"):
+            status, _, body = site.get(path)
+            assert (status, path) == (404, path)
+            assert b"/metrics, /kafka-lag/metrics, /services/metrics" in body
+        assert "href='/metrics'" in site.get("/")[2].decode()
+    finally:
+        site.server.stop()
+
+
+def test_all_together_on_one_path_each_family_and_each_series_once() -> None:
+    """As Prometheus' format demands: for an operator with curl, and for a single scrape job."""
+    first, second = Source("kafka-lag", 2000), Source("services")
+    first.collect_more = (("zads_sun_altitude_degrees", -20.0),)
+    site = Site(first, second)
+    site.collect()
+    try:
+        status, headers, plain = site.get("/metrics")
+        assert (status, headers["content-type"]) == (200, "text/plain; version=0.0.4; charset=utf-8")
+        assert gzip.decompress(site.get("/metrics", Accept_Encoding="gzip")[2]) == plain
+        assert site.get("/metrics", "HEAD")[2] == b""
+        text = plain.decode()
+        heads = [line.split(" ")[2] for line in text.splitlines() if line.startswith("# TYPE ")]
+        assert len(heads) == len(set(heads))
+        series = [line.rpartition(" ")[0] for line in text.splitlines() if not line.startswith("#")]
+        assert len(series) == len(set(series))
+        for name in ("kafka-lag", "services"):
+            assert f'zads_collector_success{{collector="{name}"}} 1.0' in text
+            alone = site.get(f"/{name}/metrics")[2].decode().splitlines()
+            lost = {line.rpartition(" ")[0] for line in alone if not line.startswith("#")} - set(series)
+            assert not lost, lost
+        assert text.count("process_resident_memory_bytes ") == 2 + 1, "the head's two lines and one sample"
+        parsed = {family.name: family for family in text_string_to_metric_families(text)}
+        assert len(parsed["kafka_consumergroup_lag"].samples) == 2000
+        assert [s.value for s in parsed["zads_sun_altitude_degrees"].samples] == [-20.0]
+        done = subprocess.run(["promtool", "check", "metrics"], input=plain, capture_output=True, check=False)
+        assert done.returncode in {0, 3}, done.stderr
+        assert b"error while linting" not in done.stderr
     finally:
         site.server.stop()
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import hmac
 import json
 import signal
 import smtplib
@@ -26,6 +29,7 @@ from zads.stack.inbox_store import Inbox
 from zads.stack.standins import PagerDuty, Slack
 
 KEY, TOKEN = "0123456789abcdef0123456789abcdef", "xoxb-test"
+SECRET = f"whsec_{base64.b64encode(KEY.encode()).decode()}"
 
 
 # The outside dead-man's switch.
@@ -171,9 +175,9 @@ class Process:
         call = (
             "import sys; from pathlib import Path; from zads.stack.inbox import run; "
             "sys.exit(run(Path(sys.argv[1]), sys.argv[2], sys.argv[3], slack_token=sys.argv[4], slack_channel='#a', "
-            "routing_key=sys.argv[5]))"
+            "routing_key=sys.argv[5], slack_hook='T/B/x', api_token='u+token', webhook_secret=sys.argv[6]))"
         )
-        words = [str(folder / "received.jsonl"), f"127.0.0.1:{self.http}", f"127.0.0.1:{self.smtp}", TOKEN, KEY]
+        words = [str(folder / "received.jsonl"), f"127.0.0.1:{self.http}", f"127.0.0.1:{self.smtp}", TOKEN, KEY, SECRET]
         self.process = subprocess.Popen(
             [sys.executable, "-c", call, *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
@@ -267,6 +271,33 @@ def _enqueue(one: Process, action: str) -> None:
         event["payload"] = payload
     request = urllib.request.Request(f"{one.url}/pagerduty/v2/enqueue", json.dumps(event).encode(), method="POST")
     assert urllib.request.urlopen(request, timeout=5).status == 202
+
+
+def test_the_process_takes_what_each_secret_lets_in(start: Callable[[], Process]) -> None:
+    """A signed webhook, a post to Slack's secret address, PagerDuty's incidents with the REST key, a person's deed there."""
+    one = start().ready()
+    body, seconds = b'{"version": 1, "message": {"state": "firing", "title": "signed"}}', str(int(time.time()))
+    mark = base64.b64encode(hmac.new(KEY.encode(), f"m.{seconds}.".encode() + body, hashlib.sha256).digest()).decode()
+    signed = {"webhook-id": "m", "webhook-timestamp": seconds, "webhook-signature": f"v1,{mark}"}
+    _enqueue(one, "trigger")
+    rest = {"Authorization": "Token token=u+token", "Accept": "application/vnd.pagerduty+json;version=2"}
+    for path, data, headers in (
+        ("/webhook", body, signed),
+        ("/slack/services/T/B/x", b'{"text": "posted"}', {"Content-Type": "application/json"}),
+        ("/pagerduty/person", b"incident=Q000001&deed=acknowledge&name=operator+1", {}),
+        ("/pagerduty/incidents", None, rest),
+    ):
+        request = urllib.request.Request(f"{one.url}{path}", data, headers)
+        with urllib.request.urlopen(request, timeout=5) as answer:
+            found = answer.read()
+    assert json.loads(found)["incidents"][0]["acknowledgements"][0]["acknowledger"]["summary"] == "operator 1"
+    seen = [(m["channel"], m["state"], m["title"]) for m in json.loads(one.get("/inbox.json"))]
+    assert seen == [
+        ("pagerduty", "firing", "Kafka down"),
+        ("webhook", "firing", "signed"),
+        ("slack", "firing", "posted"),
+        ("pagerduty", "acknowledged", "Kafka down"),
+    ]
 
 
 @pytest.mark.parametrize("which", ["http", "smtp"])

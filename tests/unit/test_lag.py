@@ -337,3 +337,56 @@ def test_movement_rewinds_and_a_topic_made_anew() -> None:
     rows.topic = Topic("t", "another id", {0: 1})
     rows.look({"g": TopicOffsets.of({0: 1})}, Edges({0: 0}, {0: 3}), 130.0)
     assert (rows.row().moved_at, rows.row().rewinds, rows.row().lag) == (130.0, 0, 2)
+
+
+_OFFSETS = st.dictionaries(st.integers(0, 5), st.integers(0, 300), max_size=6)
+
+
+@given(
+    commits=st.lists(_OFFSETS, min_size=1, max_size=4),
+    starts=_OFFSETS,
+    lengths=_OFFSETS,
+    unsure=st.sets(st.integers(0, 5), max_size=1),
+    each=st.booleans(),
+)
+def test_whole_columns_say_what_partition_by_partition_says(
+    commits: list[dict[int, int]], starts: dict[int, int], lengths: dict[int, int], unsure: set[int], *, each: bool
+) -> None:
+    """Rows in which nothing is special are measured another way; sums, ages and text are those of partition_lag()."""
+    ends = {number: starts.get(number, 0) + length for number, length in lengths.items()}
+
+    def since(part: tuple[str, int], offset: int) -> float | None:
+        return None if part[1] in unsure else 1000.0 + offset // 7 + 50 * part[1]
+
+    topic = Topic("t%d", "id", dict.fromkeys(range(5), 1))
+    groups = {f'g%s"{index}': {"t%d": TopicOffsets.of(offsets)} for index, offsets in enumerate(commits)}
+    table = LagTable(since, each_partition_seconds=each)
+    table.update(groups, {"t%d": topic}, {"t%d": Edges(starts, ends)}, frozenset(groups), (), 5000.0)
+    rows, lag_lines, offset_lines = table.topics["t%d"], [], []
+    for index, offsets in enumerate(commits):
+        row = rows.rows[f'g%s"{index}']
+        known = {n: partition_lag(offset, starts.get(n, 0), ends[n]) for n, offset in offsets.items() if n in ends}
+        behind = [(n, since(("t%d", n), ends[n] - one.lag)) for n, one in known.items() if one.lag]
+        labels = f'consumergroup="g%s\\"{index}",topic="t%d"'
+        lag_lines += [f'kafka_consumergroup_lag{{{labels},partition="{n}"}} {one.lag}' for n, one in known.items()]
+        offset_lines += [
+            f'kafka_consumergroup_current_offset{{{labels},partition="{n}"}} {offset}' for n, offset in offsets.items()
+        ]
+        assert row.lag == sum(one.lag for one in known.values())
+        assert row.biggest == max((one.lag for one in known.values()), default=0)
+        assert row.committed == sum(offsets.values())
+        assert row.lost == sum(one.lost for one in known.values())
+        assert row.beyond == sum(one.beyond_end for one in known.values())
+        assert row.missing == 5 - sum(number < 5 for number in offsets)
+        assert row.measured == len(known)
+        used = [one.lag / (ends[n] - starts.get(n, 0)) for n, one in known.items() if one.lag]
+        assert row.used == pytest.approx(max(used, default=0.0))
+        if any(at is None for _, at in behind):
+            assert row.seconds(5000.0) is None
+        else:
+            assert row.seconds(5000.0) == max((5000.0 - at for _, at in behind if at is not None), default=0.0)
+        assert row.behind == ([(n, at) for n, at in behind if at is not None] if each else [])
+    assert rows.lag is not None
+    assert rows.offset is not None
+    assert rows.lag.text().decode().splitlines() == lag_lines
+    assert rows.offset.text().decode().splitlines() == offset_lines

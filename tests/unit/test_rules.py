@@ -168,8 +168,7 @@ def test_every_recorded_series_is_used(thresholds: Path) -> None:
     recorded = set(re.findall(r"record: (\S+)", thresholds.read_text(encoding="utf-8")))
     recorded |= {rule["record"] for _, rule in RULES if "record" in rule}
     unread = {name for name in recorded if not re.search(rf"(?<![\w:]){re.escape(name)}(?![\w:])", read)}
-    # `for` takes no series: the wait before a service is told is 20 s whatever zads.toml says.
-    assert unread <= {"zads:threshold_service_gone"}
+    assert not unread
 
 
 def test_absence_and_constants_are_guarded() -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 import time
 from pathlib import Path
 
 import pytest
 
-from exporters.services.askers import Askers
+from exporters.services.askers import Askers, CannotTellError
 from exporters.services.collector import ServicesCollector
 from exporters.services.here import local_hosts
 from exporters.services.processes import Finder
@@ -78,10 +79,19 @@ def test_a_probe_that_fails_oddly_fails_alone() -> None:
     def odd() -> float:
         raise UnicodeError("label empty or too long")
 
-    askers: Askers[str] = Askers(3, 1.0)
-    answers, errors = askers.ask({"yes": lambda: 0.5, "no": refuse, "odd": odd})
-    assert answers == {"yes": 0.5, "no": None, "odd": None}
-    assert errors == {"UnicodeError": 1}
+    askers: Askers[str] = Askers(4, 1.0)
+
+    def unwilling() -> float:
+        raise CannotTellError("refuses to say")
+
+    asked = askers.ask({"yes": lambda: 0.5, "no": refuse, "odd": odd, "unwilling": unwilling})
+    assert asked.answers == {"yes": 0.5, "no": None, "odd": None}
+    assert asked.errors == {"UnicodeError": 1, "ProbeCannotTell": 1}
+    assert asked.why == {
+        "no": "ConnectionRefusedError",
+        "odd": "UnicodeError: label empty or too long",
+        "unwilling": "refuses to say",
+    }
     askers.close()
 
 
@@ -140,3 +150,49 @@ def test_vitals_are_those_of_the_process(tmp_path: Path) -> None:
     assert (_value(reading, "zads_service_open_files") or 0) > 2
     assert (_value(reading, "zads_service_threads") or 0) >= 1
     assert _value(reading, "zads_service_start_time_seconds") == pytest.approx(time.time(), abs=3600)
+
+
+def test_what_refuses_to_say_is_neither_up_nor_down(tmp_path: Path) -> None:
+    """No value, a count, and words that say what to do; the others are as they are."""
+
+    def ask(address: str, _timeout: float) -> float:
+        if "keeper" in address:
+            raise CannotTellError("keeper:1 refuses to say: add ruok to its 4lw.commands.whitelist")
+        if "silent" in address:
+            raise ConnectionRefusedError(111, "Connection refused")
+        return 0.0034
+
+    services = [
+        _service("keeper", probe="tcp://keeper:1", process="no-such-process-4714"),
+        _service("silent", probe="tcp://silent:1", process=""),
+        _service("well", probe="tcp://well:1"),
+    ]
+    collector = ServicesCollector(_config(*services), Finder(), Restarts(tmp_path / "s.json"), ask=ask)
+    reading = collector.collect()
+    collector.close()
+    assert _value(reading, "zads_service_answering", service="keeper") is None
+    assert _value(reading, "zads_service_answering", service="silent") == 0
+    assert _value(reading, "zads_service_answering", service="well") == 1
+    assert reading.errors == {"ProbeCannotTell": 1}
+    assert reading.ok
+    keeper, silent, well = reading.seen.split("; ")
+    assert keeper == (
+        "keeper: does not say how it is (keeper:1 refuses to say: add ruok to its 4lw.commands.whitelist), "
+        "its process is gone"
+    )
+    assert silent == "silent: does not answer (Connection refused)"
+    assert re.fullmatch(r"well: answers in 3 ms, up since \w{3} \d\d:\d\d UTC", well)
+
+
+def test_without_services_the_words_say_so(tmp_path: Path) -> None:
+    """As with what `zads init` writes; a host that is silent is named."""
+    config = Config(
+        kafka={"public": KafkaCluster(bootstrap=("127.0.0.1:1",))},
+        host=(Host(name="zads", address="127.0.0.1", probe="127.0.0.1:1"),),
+    )
+    collector = ServicesCollector(config, Finder(), Restarts(tmp_path / "s.json"))
+    assert collector.collect().seen == "host zads: does not answer (Connection refused)"
+    collector.close()
+    collector = ServicesCollector(config.model_copy(update={"hosts": ()}), Finder(), Restarts(tmp_path / "s.json"))
+    assert collector.collect().seen == "the Sun alone: zads.toml has no [[service]]"
+    collector.close()

@@ -125,6 +125,10 @@ class Fetcher:
                 return None
         return self._ready.pop() if self._ready else None
 
+    def brokers(self) -> dict[int, tuple[str, int]]:
+        """Return the brokers' addresses as the cluster gives them."""
+        return self._client.brokers()
+
     def topic_error(self, topic: str) -> str:
         """Return why the broker does not tell of a topic, "" when it does.
 
@@ -155,17 +159,13 @@ class Fetcher:
             try:
                 # An answer is filled in the order of the request: each partition is the first in turn.
                 answer = self._client.ask(_request(order[first:] + order[:first]), leader)
+                found = [row for row in self._rows(answer, wanted, leader) if row.error or row.batches or row.end >= 0]
             except Exception as error:  # the library raises anything; the reader of the answers decides
                 if not self._closed.is_set():
                     self._give([Fetched(None, time.time(), error=reason(error), broker=leader)])
                     self._closed.wait(_RETRY_SECONDS)
                     self._relearn()
                 continue
-            found = [
-                row
-                for row in self._rows(answer, wanted, leader)
-                if row.error or row.batches or row.wire_bytes or row.end >= 0
-            ]
             if found:
                 self._give(found)
 

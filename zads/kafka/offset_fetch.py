@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 from kafka.protocol.api_header import ResponseHeader
@@ -19,6 +20,11 @@ _VERSION = 8  # KIP-709: many groups in one request; Kafka 3.0
 _ENTRY = struct.Struct(">iqiBhB")
 _INDEX_OFFSET = struct.Struct(">iq8x")
 _EMPTY = b"\x00\x01"
+
+
+@lru_cache(maxsize=256)
+def _all_of(entries: int) -> struct.Struct:
+    return struct.Struct(">" + "iq8x" * entries)
 
 
 class TopicOffsets:
@@ -37,6 +43,15 @@ class TopicOffsets:
     def items(self) -> Iterator[tuple[int, int]]:
         """Yield (partition, offset)."""
         return ((number, offset) for number, offset in _INDEX_OFFSET.iter_unpack(self._raw) if offset >= 0)
+
+    def columns(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Return what items() yields as two columns, partitions and offsets: quicker where there are many."""
+        flat = _all_of(len(self)).unpack(self._raw)
+        numbers, offsets = flat[::2], flat[1::2]
+        if offsets and min(offsets) < 0:
+            kept = [(number, offset) for number, offset in zip(numbers, offsets, strict=True) if offset >= 0]
+            numbers, offsets = tuple(number for number, _ in kept), tuple(offset for _, offset in kept)
+        return numbers, offsets
 
     def __len__(self) -> int:
         return len(self._raw) // _ENTRY.size

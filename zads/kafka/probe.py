@@ -36,8 +36,8 @@ def api_versions(address: str, timeout: float, cluster: KafkaCluster | None = No
     return time.monotonic() - begin
 
 
-def ask_api_versions(sock: socket.socket, timeout: float, address: str) -> None:
-    """Ask for the API versions over a connection.
+def ask_api_versions(sock: socket.socket, timeout: float, address: str) -> int:
+    """Ask for the API versions over a connection; return how many bytes of the answer are still to come.
 
     Raises OSError when what is at its other end does not answer in time or answers something else.
     """
@@ -47,6 +47,7 @@ def ask_api_versions(sock: socket.socket, timeout: float, address: str) -> None:
     size, correlation, error = struct.unpack(">iih", head)
     if size < 6 or correlation != _CORRELATION or error:
         raise ConnectionError(f"{address} is no Kafka broker: it answered ApiVersions with {head.hex()}")
+    return int(size) - 6
 
 
 def prober(cluster: KafkaCluster | None) -> Callable[[str, float], float]:

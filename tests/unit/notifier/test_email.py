@@ -1,10 +1,15 @@
-"""Mail on the wire: each recipient by itself, nobody twice, threads, nothing injected."""
+"""Mail on the wire: each recipient by itself, nobody twice, every answer, certificates, threads, nothing injected."""
 
 from __future__ import annotations
 
 import email
 import email.policy
+import socketserver
+import ssl
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
@@ -17,6 +22,7 @@ from notifier.model import Delivery, DeliveryError, Incident
 from notifier.render import Renderer
 from tests.unit.notifier.record import as_json
 from tests.unit.notifier.site import Site, alert, free_port, wait
+from tests.unit.notifier.wire import certificate
 from zads.config import Email
 from zads.stack.inbox_store import Inbox
 from zads.stack.standin_smtp import SmtpServer
@@ -141,15 +147,249 @@ def test_a_server_that_is_away_is_not_one_recipients_fault(tmp_path: Path) -> No
     assert not caught.value.permanent and not caught.value.narrow
 
 
-def test_who_is_no_longer_a_recipient_gets_nothing(tmp_path: Path) -> None:
-    """The address was taken out of zads.toml while its mail waited."""
-    channel, inbox, server = _channel(tmp_path, "one@example.org")
+@pytest.mark.parametrize("target", ["person@example.org", "one@example.org"])
+def test_a_deliverys_own_recipient_may_be_anybody(tmp_path: Path, target: str) -> None:
+    """A person on call, a community's contact: only that one gets it, as itself in the header."""
+    channel, inbox, server = _channel(tmp_path, "one@example.org", "two@example.org")
     try:
-        with pytest.raises(DeliveryError, match="no longer a recipient"):
-            _send(channel, _incident(), target="old@example.org")
-        assert inbox.all() == []
+        _send(channel, _incident(), target=target)
+        mails = [email.message_from_string(m["raw"], policy=email.policy.default) for m in inbox.all()]
+        assert [mail["To"] for mail in mails] == [target]
+        with pytest.raises(DeliveryError, match=r"unknown@example\.org: 550") as caught:
+            _send(channel, _incident(), target="unknown@example.org")
+        assert (caught.value.permanent, caught.value.narrow) == (True, True)
     finally:
         server.stop()
+
+
+# What a server answers, command by command.
+
+
+class Scripted(socketserver.ThreadingTCPServer):
+    """An SMTP server that answers a command as the test says, and otherwise as it should; "cut" ends the connection."""
+
+    allow_reuse_address = daemon_threads = True
+
+    def __init__(self, extensions: str = "", tls: ssl.SSLContext | None = None, **answers: str) -> None:
+        self.answers, self.extensions, self.tls = answers, extensions, tls
+        self.commands: list[str] = []
+        self.mails: list[str] = []
+        super().__init__(("127.0.0.1", 0), _Conversation)
+
+    def settings(self, *to: str, **words: Any) -> Email:
+        words = {"sender": "zads@example.org", "to": to or ("one@example.org",), "starttls": False, **words}
+        return Email(smarthost=f"127.0.0.1:{self.server_address[1]}", **words)
+
+    def handle_error(self, *_: Any) -> None:
+        pass
+
+
+class _Conversation(socketserver.StreamRequestHandler):
+    server: Scripted
+
+    def _say(self, name: str, otherwise: str) -> bool:
+        """Answer; tell whether the conversation goes on."""
+        text = self.server.answers.get(name, otherwise)
+        if text == "slow":
+            time.sleep(2)
+        if text in ("cut", "slow"):
+            return False
+        self.wfile.write(text.replace("\n", "\r\n").encode() + b"\r\n")
+        return not text.startswith("421")
+
+    def handle(self) -> None:
+        if not self._say("connect", "220 hello"):
+            return
+        while line := self.rfile.readline().decode().strip():
+            command = line.split(" ")[0].split(":")[0].lower()
+            self.server.commands.append(command)
+            answers = {"ehlo": f"250-here\n250 {self.server.extensions or 'HELP'}", "data": "354 go on", "quit": "221 bye"}
+            if not self._say(command, answers.get(command, "220 go" if command == "starttls" else "250 2.0.0 OK")):
+                return
+            if command == "starttls" and self.server.tls and "starttls" not in self.server.answers:
+                self.connection = self.server.tls.wrap_socket(self.connection, server_side=True)
+                self.rfile, self.wfile = self.connection.makefile("rb"), self.connection.makefile("wb", 0)
+            if command == "data" and "data" not in self.server.answers:
+                content = b""
+                while not content.endswith(b"\r\n.\r\n"):
+                    content += self.rfile.readline()
+                self.server.mails.append(content.decode())
+                if not self._say("dot", "250 2.0.0 queued"):
+                    return
+
+
+@contextmanager
+def scripted(extensions: str = "", tls: ssl.SSLContext | None = None, **answers: str) -> Iterator[Scripted]:
+    server = Scripted(extensions, tls, **answers)
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.mark.parametrize(
+    ("answer", "permanent", "narrow"),
+    [
+        ("421 4.3.2 Shutting down", False, False),
+        ("450 4.2.1 Too quick", False, True),
+        ("450 4.7.1 Greylisted", False, True),
+        ("451 4.3.0 Local error", False, True),
+        ("452 4.2.2 Mailbox full", False, True),
+        ("452 4.3.1 Insufficient system storage", False, True),
+        ("454 4.7.0 Temporary authentication failure", False, True),
+        ("550 5.1.1 User unknown", True, True),
+        ("550 no such user", True, True),
+        ("550 5.7.1 Relaying denied", True, True),
+        ("551 5.1.6 Moved", True, True),
+        ("552 5.2.2 Over quota", True, True),
+        ("553 5.1.3 Bad address", True, True),
+        ("554 5.7.1 Blocked", True, True),
+        ("556 5.1.10 Null MX", True, True),
+        ("550 4.7.1 Policy, for now", False, True),
+        ("530 5.7.0 Must issue a STARTTLS command first", True, False),
+    ],
+)
+def test_an_answer_for_one_recipient_is_read_by_its_codes(answer: str, permanent: bool, narrow: bool) -> None:
+    """To RCPT: 4xx passes, 5xx stays, and only this recipient's; the other one gets the mail unless the server is to blame."""
+    with scripted(rcpt=answer) as server:
+        with pytest.raises(DeliveryError) as caught:
+            _send(EmailChannel(server.settings()), _incident())
+        assert (caught.value.permanent, caught.value.narrow) == (permanent, narrow)
+        assert answer in str(caught.value) and "one@example.org" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("stage", "answer", "permanent", "narrow"),
+    [
+        ("connect", "421 4.7.0 Too many connections", False, False),
+        ("connect", "554 5.7.1 You may not", True, False),
+        ("mail", "421 4.7.0 Closing", False, False),
+        ("mail", "450 4.7.1 Too much mail", False, False),
+        ("mail", "451 4.7.1 Try later", False, False),
+        ("mail", "530 5.7.0 Authentication required", True, False),
+        ("mail", "535 5.7.8 Bad credentials", True, False),
+        ("mail", "538 5.7.11 Encryption required", True, False),
+        ("mail", "550 5.7.1 Sender refused", True, False),
+        ("mail", "553 5.1.8 Sender's domain unknown", True, False),
+        ("data", "451 4.3.0 Not now", False, False),
+        ("dot", "421 4.3.0 Going down", False, False),
+        ("dot", "450 4.2.1 Mailbox busy", False, True),
+        ("dot", "452 4.3.1 System full", False, False),
+        ("dot", "550 5.7.1 Looks like spam", True, True),
+        ("dot", "552 5.3.4 Too large", True, True),
+        ("dot", "554 5.6.0 Not a message", True, True),
+    ],
+)
+def test_an_answer_of_the_server_is_for_all(stage: str, answer: str, permanent: bool, narrow: bool) -> None:
+    """To the connection, MAIL or DATA: the server's own trouble is asked for once, whatever the number of recipients."""
+    with scripted(**{stage: answer}) as server:
+        with pytest.raises(DeliveryError) as caught:
+            _send(EmailChannel(server.settings("one@example.org", "two@example.org")), _incident())
+        assert (caught.value.permanent, caught.value.narrow, caught.value.doubtful) == (permanent, narrow, False)
+        tries = server.commands.count("mail") if stage != "connect" else 1
+        assert tries == (2 if narrow else 1)
+
+
+@pytest.mark.parametrize(
+    ("answer", "permanent"),
+    [
+        ("535 5.7.8 Credentials invalid", True),
+        ("534 5.7.9 Mechanism too weak", True),
+        ("538 5.7.11 Encryption required", True),
+        ("454 4.7.0 Temporary failure", False),
+    ],
+)
+def test_a_wrong_password_is_tried_once_for_all(answer: str, permanent: bool) -> None:
+    """Not once for each recipient: the account would be locked; the password is not in the words."""
+    with scripted("AUTH PLAIN", auth=answer) as server:
+        settings = server.settings("one@example.org", "two@example.org", username="me", password_env="X")
+        with pytest.raises(DeliveryError, match=answer[:9]) as caught:
+            _send(EmailChannel(settings, "hunter2"), _incident())
+        assert (caught.value.permanent, caught.value.narrow) == (permanent, False)
+        assert server.commands.count("auth") == 1 and "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [({"starttls": True}, "STARTTLS .*only on a network you trust"), ({"username": "me"}, "AUTH .*log-ins")],
+)
+def test_a_server_that_lacks_what_we_need_gets_no_mail(words: dict[str, Any], said: str) -> None:
+    """No STARTTLS, no AUTH: the mail does not go out in the clear or without the log-in; it waits."""
+    with scripted() as server:
+        with pytest.raises(DeliveryError, match=said) as caught:
+            _send(EmailChannel(server.settings(**words), "hunter2"), _incident())
+        assert not caught.value.permanent
+        assert "mail" not in server.commands
+
+
+@pytest.mark.parametrize(
+    ("name", "expired", "trusted", "words"),
+    [
+        ("IP:127.0.0.1", False, False, "self-signed certificate"),
+        ("IP:127.0.0.1", True, True, "certificate has expired"),
+        ("DNS:other.example.org", False, True, "not valid for '127.0.0.1'"),
+        ("IP:127.0.0.1", False, True, ""),
+    ],
+)
+def test_a_certificate_is_verified(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, expired: bool, trusted: bool, words: str
+) -> None:
+    """Nobody's, expired, another's: no mail, said as it is, tried again; the right one is taken."""
+    file, context = certificate(tmp_path, name, expired=expired)
+    if trusted:
+        monkeypatch.setenv("SSL_CERT_FILE", str(file))
+    with scripted("STARTTLS", context) as server:
+        channel = EmailChannel(server.settings(starttls=True))
+        if not words:
+            _send(channel, _incident())
+            assert len(server.mails) == 1
+            return
+        with pytest.raises(DeliveryError, match="its certificate is not accepted") as caught:
+            _send(channel, _incident())
+        assert words in str(caught.value)
+        assert (caught.value.permanent, caught.value.narrow, server.mails) == (False, False, [])
+
+
+def test_starttls_that_fails_for_now_passes() -> None:
+    """454 to STARTTLS (RFC 3207)."""
+    with scripted("STARTTLS", starttls="454 4.7.0 TLS not available") as server, pytest.raises(DeliveryError) as caught:
+        _send(EmailChannel(server.settings(starttls=True)), _incident())
+    assert not caught.value.permanent and "454" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("stage", "how", "doubtful"),
+    [
+        ("connect", "cut", False),
+        ("ehlo", "cut", False),
+        ("connect", "slow", False),
+        ("dot", "cut", True),
+        ("dot", "slow", True),
+    ],
+)
+def test_a_conversation_that_breaks_off_is_taken_up_again(stage: str, how: str, doubtful: bool) -> None:
+    """Cut or endless; after the mail's end it may have arrived, and the second try has the same Message-ID."""
+    with scripted(**{stage: how}) as server:
+        channel = EmailChannel(server.settings(), timeout=0.5)
+        delivery = Delivery(5, _incident(), "email", "firing", 1, 1000.0)
+        message = Renderer("http://n").message(delivery)
+        with pytest.raises(DeliveryError) as caught:
+            channel.send(delivery, message)
+        assert (caught.value.permanent, caught.value.doubtful) == (False, doubtful)
+        del server.answers[stage]
+        channel.send(delivery, message)
+        names = [line for mail in server.mails for line in mail.splitlines() if line.startswith("Message-ID")]
+        assert len(set(names)) == 1 and len(names) == (2 if doubtful else 1)
+
+
+@pytest.mark.parametrize("how", ["cut", "500 what?"])
+def test_an_odd_good_bye_changes_nothing(how: str) -> None:
+    """The mail was taken before."""
+    with scripted(quit=how) as server:
+        assert _send(EmailChannel(server.settings()), _incident()).missed == {}
+        assert len(server.mails) == 1
 
 
 def test_nothing_in_a_label_breaks_a_header(tmp_path: Path) -> None:

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+import json
+import logging
 import sqlite3
-import threading
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from notifier.channels.slack import SlackChannel
+from notifier.channels.slack_content import blocks, plain, short
+from notifier.channels.slack_hook import SlackHookChannel
 from notifier.channels.slack_lookup import Lookup
-from notifier.model import Delivery, DeliveryError, Incident
+from notifier.model import Delivery, DeliveryError, Incident, Receipt
 from notifier.render import Renderer
-from tests.unit.notifier.site import TOKEN, Site, alert, wait
+from tests.unit.notifier.site import TOKEN, Site, alert, free_port, wait
+from tests.unit.notifier.wire import CUT, GARBAGE, SLOW, serving
+from zads.config import ConfigErrors, SecretError, parse
 from zads.config import Slack as Settings
+from zads.stack.inbox import DeadMan, application
+from zads.stack.inbox_store import Inbox
+from zads.stack.standin_slack_hook import SlackHook
 from zads.stack.standins import Reply, Slack
 
 
@@ -243,43 +251,313 @@ def test_the_lookup_reads_on_from_the_time_of_the_first_try() -> None:
     assert {fields["oldest"] for fields in asked} == {"940.500000"}
 
 
+def _delivery(**words: Any) -> Delivery:
+    incident = words.pop("incident", Incident(1, "f", "firing", "page", {}, {"summary": "Kafka down"}, 1.0, 1.0))
+    return Delivery(5, incident, "slack", words.pop("kind", "firing"), words.pop("attempts", 1), time.time(), **words)
+
+
+def _wired(url: str, **words: Any) -> SlackChannel:
+    return SlackChannel(Settings(channel="#alerts", base_url=f"{url}/api/", token_env="X"), TOKEN, **words)
+
+
+def _send(channel: Any, delivery: Delivery | None = None) -> Receipt:
+    delivery = delivery or _delivery()
+    receipt: Receipt = channel.send(delivery, Renderer("http://n").message(delivery))
+    return receipt
+
+
+def _no(error: str, status: int = 200, **headers: str) -> Any:
+    body = json.dumps({"ok": False, "error": error})
+    return status, {"Content-Type": "application/json", **{k.replace("_", "-"): v for k, v in headers.items()}}, body
+
+
+POSTED = (200, {"Content-Type": "application/json"}, '{"ok": true, "ts": "9.000001", "channel": "C0ZADS00001"}')
+PERMANENT = [
+    "invalid_auth",
+    "not_authed",
+    "account_inactive",
+    "token_revoked",
+    "token_expired",
+    "no_permission",
+    "missing_scope",
+    "not_allowed_token_type",
+    "org_login_required",
+    "ekm_access_denied",
+    "access_denied",
+    "accesslimited",
+    "team_access_not_granted",
+    "two_factor_setup_required",
+    "method_deprecated",
+    "deprecated_endpoint",
+    "enterprise_is_restricted",
+    "channel_not_found",
+    "not_in_channel",
+    "is_archived",
+    "restricted_action",
+    "restricted_action_read_only_channel",
+    "restricted_action_thread_only_channel",
+    "as_user_not_supported",
+    "invalid_arg_name",
+    "invalid_array_arg",
+    "invalid_charset",
+    "invalid_form_data",
+    "invalid_post_type",
+    "missing_post_type",
+    "message_limit_exceeded",
+    "team_not_found",
+    "slack_connect_canvas_sharing_blocked",
+]
+TRANSIENT = ["ratelimited", "rate_limited", "service_unavailable", "team_added_to_org", "external_channel_migrating"]
+AMBIGUOUS = ["internal_error", "fatal_error", "request_timeout"]
+FORM = [
+    "msg_too_long",
+    "invalid_blocks",
+    "msg_blocks_too_long",
+    "invalid_blocks_format",
+    "invalid_arguments",
+    "invalid_attachments",
+    "too_many_attachments",
+    "no_text",
+    "invalid_metadata_format",
+    "invalid_metadata_schema",
+    "metadata_too_large",
+    "metadata_must_be_sent_from_app",
+    "markdown_text_conflict",
+]
+CANNOT_EDIT = [
+    "cant_update_message",
+    "edit_window_closed",
+    "message_not_found",
+    "is_inactive",
+    "block_mismatch",
+    "team_not_found",
+]
+
+
+@pytest.mark.parametrize("error", PERMANENT)
+def test_every_documented_error_that_stays_is_parked(error: str) -> None:
+    """chat.postMessage: one call, no repetition of the library's."""
+    with serving(_no(error)) as wire, pytest.raises(DeliveryError, match=error) as caught:
+        _send(_wired(wire.url))
+    assert (caught.value.permanent, caught.value.doubtful, len(wire.got)) == (True, False, 1)
+
+
+@pytest.mark.parametrize("error", [*TRANSIENT, *AMBIGUOUS])
+def test_every_documented_error_that_passes_is_tried_again(error: str) -> None:
+    """Also with HTTP 200; where Slack may have posted all the same, it is looked up first."""
+    with serving(_no(error, Retry_After="7")) as wire, pytest.raises(DeliveryError, match=error) as caught:
+        _send(_wired(wire.url))
+    assert (caught.value.permanent, caught.value.doubtful) == (False, error in AMBIGUOUS)
+    assert (caught.value.retry_after, len(wire.got)) == (7.0, 1)
+
+
+@pytest.mark.parametrize("error", FORM)
+def test_a_page_is_never_dropped_for_its_looks(error: str) -> None:
+    """Once more as plain text with all that matters, without blocks; at last the title alone."""
+    with serving(_no(error), POSTED) as wire:
+        assert _send(_wired(wire.url)).references["ts"] == "9.000001"
+    first, second = (json.loads(one.body) for one in wire.got)
+    assert first["blocks"] and second["blocks"] == [] and "Kafka down" in second["text"] and "Acknowledge" in second["text"]
+    with serving(_no(error), _no(error), POSTED) as wire:
+        _send(_wired(wire.url))
+    assert "metadata" not in json.loads(wire.got[2].body)
+    with serving(_no(error)) as wire, pytest.raises(DeliveryError, match=error) as caught:
+        _send(_wired(wire.url))
+    assert (caught.value.permanent, len(wire.got)) == (True, 3)
+
+
+@pytest.mark.parametrize("error", [*CANNOT_EDIT, "channel_not_found", "is_archived"])
+def test_what_cannot_be_edited_is_told_anew(error: str) -> None:
+    """Deleted by hand, too old, in a channel that is gone: a message of its own in the channel of today, edited from now on."""
+    with serving(_no(error), POSTED) as wire:
+        receipt = _send(
+            _wired(wire.url), _delivery(kind="resolved", references={"ts": "1.000001", "channel": "C0OLD000001"})
+        )
+    assert receipt.references == {"ts": "9.000001", "channel": "C0ZADS00001"}
+    assert [one.path for one in wire.got] == ["/api/chat.update", "/api/chat.postMessage"]
+    said = json.loads(wire.got[1].body)
+    assert said["channel"] == "#alerts" and "thread_ts" not in said
+
+
+@pytest.mark.parametrize("error", ["update_failed", "streaming_state_conflict", "internal_error", "ratelimited"])
+def test_an_edit_that_fails_for_now_posts_nothing_new(error: str) -> None:
+    """It is tried again as an edit."""
+    with serving(_no(error)) as wire, pytest.raises(DeliveryError, match=error) as caught:
+        _send(_wired(wire.url), _delivery(kind="resolved", references={"ts": "1.000001", "channel": "C0OLD000001"}))
+    assert not caught.value.permanent and len(wire.got) == 1
+
+
 @pytest.mark.parametrize(
-    ("status", "body", "permanent", "doubtful", "wait_for"),
+    ("answer", "doubtful", "wait_for"),
     [
-        (200, '{"ok": false, "error": "token_revoked"}', True, False, None),
-        (200, '{"ok": false, "error": "is_archived"}', True, False, None),
-        (429, '{"ok": false, "error": "ratelimited"}', False, False, 7.0),
-        (503, '{"ok": false, "error": "service_unavailable"}', False, True, None),
-        (502, "<html>Bad Gateway</html>", False, True, None),
-        (200, "<html>log in to the hotel's network</html>", False, True, None),
+        (_no("ratelimited", 429, Retry_After="7"), False, 7.0),
+        (_no("ratelimited", 429, Retry_After="Wed, 01 Apr 2020 08:00:00 GMT"), False, 0.0),
+        (_no("ratelimited", 429), False, None),
+        (_no("service_unavailable", 503), True, None),
+        ((500, {}, ""), True, None),
+        ((502, {}, "<html>Bad Gateway</html>"), True, None),
+        ((200, {}, "<html>log in to the hotel's network</html>"), True, None),
+        ((200, {}, ""), True, None),
+        ((200, {"Content-Type": "application/json"}, "[]"), True, None),
+        ((200, {"Content-Type": "application/json"}, '"ok"'), True, None),
+        ((200, {"Content-Type": "application/json"}, "[1]"), True, None),
+        ((200, {"Content-Type": "application/json"}, '{"ok": false}'), True, None),
+        ((302, {"Location": "http://127.0.0.1:1/"}, ""), False, None),
+        (CUT, True, None),
+        (SLOW, True, None),
+        (GARBAGE, True, None),
     ],
 )
-def test_every_kind_of_answer_is_read_for_what_it_is(
-    status: int, body: str, permanent: bool, doubtful: bool, wait_for: float | None
-) -> None:
-    """What stays, what passes, what may have arrived; a proxy's page is no answer of Slack's."""
+def test_every_kind_of_answer_is_read_for_what_it_is(answer: Any, doubtful: bool, wait_for: float | None) -> None:
+    """Statuses, cut off, endless, malformed, a proxy's page: all pass; some may have arrived."""
+    with serving(answer) as wire, pytest.raises(DeliveryError) as caught:
+        _send(_wired(wire.url, timeout=1))
+    assert (caught.value.permanent, caught.value.doubtful, caught.value.retry_after) == (False, doubtful, wait_for)
+    assert TOKEN not in str(caught.value)
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            self.send_response(status)
-            self.send_header("Retry-After", "7") if status == 429 else None
-            self.send_header("Content-Type", "application/json")
-            self.end_headers()
-            self.wfile.write(body.encode())
 
-        def log_message(self, *_: Any) -> None:
-            pass
+def test_nobody_there_and_no_such_name_surely_did_not_arrive() -> None:
+    """No look-up before the next try, and no mark that it may be a repetition."""
+    for url, words in (
+        (f"http://127.0.0.1:{free_port()}", "nobody listens there"),
+        ("http://no-such-host.invalid", "the name cannot be resolved"),
+    ):
+        with pytest.raises(DeliveryError, match=words) as caught:
+            _send(_wired(url))
+        assert (caught.value.permanent, caught.value.doubtful) == (False, False)
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+
+def test_an_answer_without_an_id_is_taken_for_what_it_says() -> None:
+    """It is posted; what follows is a message of its own, since nothing can be edited."""
+    with serving((200, {"Content-Type": "application/json"}, '{"ok": true}')) as wire:
+        assert _send(_wired(wire.url)).references == {}
+
+
+def test_who_is_on_call_is_mentioned_once_and_nobody_else() -> None:
+    """Only while it fires, only a real member id; in blocks and in the plain text."""
+    message = replace(Renderer("http://n").message(_delivery()), mention="U02AB3CDE", title="<@U1> <!channel> down")
+    for text in (json.dumps(blocks(message)), plain(message)):
+        assert text.count("<@") == text.count("<@U02AB3CDE>") == 1 and "<!" not in text
+    assert "<@" not in short(message)
+    for other in (replace(message, state="acknowledged"), replace(message, state="resolved"), replace(message, mention="")):
+        assert "<@" not in plain(other)
+    for evil in ("U1><!channel", "!channel", "someone@example.org", "u02ab3cde"):
+        assert "<@" not in plain(replace(message, mention=evil)) and "<!" not in plain(replace(message, mention=evil))
+
+
+def test_long_texts_keep_slacks_limits() -> None:
+    """Sections under 3,000 characters, no half escape, no half link, the rest of the message still there."""
+    message = replace(
+        Renderer("http://n").message(_delivery()),
+        what=("&" * 5000,),
+        links=tuple((f"L{n}", f"https://x.org/?{'a&' * 400}{n}") for n in range(9)),
+    )
+    found = [block["text"]["text"] for block in blocks(message)]
+    assert all(len(text) < 3000 for text in found)
+    assert found[1].removesuffix(" ...").replace("&amp;", "") == ""
+    assert found[2].count("<") == found[2].count(">") == found[2].count("|") > 0
+    assert len(plain(message)) <= 3000 and plain(message).count("<") == plain(message).count(">") > 0
+    reply = Slack(Inbox(Path("/dev/null")), TOKEN, "#alerts").call(
+        "chat.postMessage", TOKEN, {"channel": "#alerts", "text": short(message), "blocks": blocks(message)}
+    )
+    assert reply.body["ok"], reply
+
+
+# By an incoming webhook.
+
+HOOK = "T0ZADS/B0ZADS/a-part-that-is-secret"
+
+
+@pytest.fixture
+def hooked(tmp_path: Path) -> Iterator[tuple[Inbox, str]]:
+    """Give a workspace with an incoming webhook, and the address in front of /services/."""
+    site = Site(tmp_path)
+    app = application(site.inbox, site.slack, site.pagerduty, DeadMan(site.inbox), hook=SlackHook(site.slack, HOOK))
     try:
-        settings = Settings(channel="#alerts", base_url=f"http://127.0.0.1:{server.server_port}/api/", token_env="X")
-        incident = Incident(1, "f", "firing", "page", {}, {"summary": "s"}, 1.0, 1.0)
-        delivery = Delivery(1, incident, "slack", "firing", 1, time.time())
-        with pytest.raises(DeliveryError) as caught:
-            SlackChannel(settings, TOKEN).send(delivery, Renderer("http://n").message(delivery))
-        assert (caught.value.permanent, caught.value.doubtful, caught.value.retry_after) == (permanent, doubtful, wait_for)
+        site.serve(app, site.http)
+        yield site.inbox, f"http://127.0.0.1:{site.http}/slack/services/"
     finally:
-        server.shutdown()
-        server.server_close()
+        site.close()
+
+
+def test_a_webhook_tells_each_change_as_a_message(hooked: tuple[Inbox, str]) -> None:
+    """No edit and no thread: firing, acknowledged and resolved one after the other; nothing is remembered of them."""
+    inbox, url = hooked
+    channel = SlackHookChannel(url + HOOK)
+    for kind, state in (("firing", "firing"), ("acknowledged", "acknowledged"), ("resolved", "resolved")):
+        incident = replace(_delivery().incident, state=state, acknowledged_by="operator 1", resolved_at=90.0)
+        assert _send(channel, _delivery(kind=kind, incident=incident)).references == {}
+    texts = [message["text"] for message in inbox.all()]
+    assert len(texts) == 3
+    assert [word in text for word, text in zip(("PAGE", "ACKNOWLEDGED", "RESOLVED"), texts, strict=True)] == [True] * 3
+    _send(channel, _delivery(doubtful=True))
+    assert "Perhaps a repeat" in inbox.all()[-1]["text"]
+
+
+@pytest.mark.parametrize(
+    ("path", "permanent", "words"),
+    [
+        ("archived", True, "410 Gone: channel_is_archived"),
+        ("gone", True, "404 Not Found: channel_not_found"),
+        ("prohibited", True, "403 Forbidden: action_prohibited"),
+        ("disabled", True, "403 Forbidden: team_disabled"),
+        ("unknown", True, "404 Not Found: no_service"),
+        ("broken", False, "500 Internal Server Error: rollup_error"),
+    ],
+)
+def test_a_webhooks_errors_are_told_apart(hooked: tuple[Inbox, str], path: str, permanent: bool, words: str) -> None:
+    """As Slack documents them; the address is not in the words."""
+    with pytest.raises(DeliveryError, match=words) as caught:
+        _send(SlackHookChannel(hooked[1] + path))
+    assert caught.value.permanent == permanent
+    assert "services" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["invalid_payload", "invalid_blocks", "no_text", "user_not_found"])
+def test_a_webhook_that_refuses_the_form_gets_plain_text(name: str) -> None:
+    """Then it is parked."""
+    with serving((400, name), (200, "ok")) as wire:
+        _send(SlackHookChannel(f"{wire.url}/services/{HOOK}"))
+    assert "blocks" in json.loads(wire.got[0].body) and "blocks" not in json.loads(wire.got[1].body)
+    with serving((400, name)) as wire, pytest.raises(DeliveryError, match=name) as caught:
+        _send(SlackHookChannel(f"{wire.url}/services/{HOOK}"))
+    assert caught.value.permanent and len(wire.got) == 2
+
+
+@pytest.mark.parametrize(
+    ("answer", "doubtful", "wait_for"),
+    [
+        ((429, {"Retry-After": "30"}, "rate_limited"), False, 30.0),
+        ((503, {}, ""), False, None),
+        ((502, {}, f"<html>services/{HOOK}</html>"), True, None),
+        ((200, {}, "<html>log in to the hotel's network</html>"), True, None),
+        (CUT, True, None),
+        (SLOW, True, None),
+    ],
+)
+def test_a_webhook_without_an_answer_of_slacks(
+    answer: Any, doubtful: bool, wait_for: float | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Tried again; nothing that is said holds the address."""
+    with serving(answer) as wire, caplog.at_level(logging.INFO), pytest.raises(DeliveryError) as caught:
+        _send(SlackHookChannel(f"{wire.url}/services/{HOOK}", timeout=0.4))
+    assert (caught.value.permanent, caught.value.doubtful, caught.value.retry_after) == (False, doubtful, wait_for)
+    assert "secret" not in f"{caught.value} {caplog.text}"
+
+
+def test_a_webhooks_address_is_a_secret_like_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From a file or the environment; exactly one of it and a token; what is no address is refused without being quoted."""
+    monkeypatch.setenv("HOOK", "hooks.slack.com/services/secret")
+    settings = Settings(channel="#alerts", webhook_url_env="HOOK")
+    with pytest.raises(SecretError, match="no address") as caught:
+        settings.key()
+    assert caught.value.key == "notifier.slack.webhook_url_env" and "services" not in str(caught.value)
+    monkeypatch.setenv("HOOK", f"https://hooks.slack.com/services/{HOOK}")
+    assert settings.key().endswith(HOOK)
+    site = Site(tmp_path)
+    both = f'token_file = "{tmp_path}/slack"'
+    with pytest.raises(ConfigErrors, match="beside a bot's token"):
+        parse(site.toml.replace(both, f'{both}\nwebhook_url_env = "HOOK"'))
+    with pytest.raises(ConfigErrors, match="token_file"):
+        parse(site.toml.replace(both, ""))
+    assert parse(site.toml.replace(both, 'webhook_url_env = "HOOK"')).notifier.slack
