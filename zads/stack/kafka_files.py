@@ -6,9 +6,9 @@ from pathlib import Path
 
 from zads.config import Config, host_port
 
-# A partition keeps 20 to 25 MB for a day at most. A night has 3 upstream topics and 1 public one of 16 partitions each:
+# A partition keeps 14 to 25 MB for a day at most; a segment holds the largest packet (10 MB). A night has 3 upstream topics and 1 public one of 16 partitions each:
 # 1.6 GB; a stack that runs through a change of nights holds two nights, 3.2 GB, and stays under 4 GB.
-_RETENTION_BYTES, _SEGMENT_BYTES, _RETENTION_MS = 20_000_000, 5_000_000, 86_400_000
+_RETENTION_BYTES, _SEGMENT_BYTES, _RETENTION_MS = 14_000_000, 11_000_000, 86_400_000
 
 
 def kafka(bootstrap: str, data: Path, node: int) -> str:
@@ -28,8 +28,8 @@ log.retention.ms={_RETENTION_MS}
 log.retention.check.interval.ms=60000
 log.retention.bytes={_RETENTION_BYTES}
 log.segment.bytes={_SEGMENT_BYTES}
-message.max.bytes=12000000
-replica.fetch.max.bytes=12000000
+message.max.bytes=10900000
+replica.fetch.max.bytes=10900000
 offsets.topic.replication.factor=1
 offsets.topic.num.partitions=4
 transaction.state.log.replication.factor=1
@@ -77,7 +77,7 @@ tasks.max=2
 {target}.scheduled.rebalance.max.delay.ms=0
 {source}.scheduled.rebalance.max.delay.ms=0
 {target}.producer.compression.type=lz4
-{target}.producer.max.request.size=12000000
+{target}.producer.max.request.size=10900000
 {target}.producer.linger.ms=20
 {source}.consumer.max.partition.fetch.bytes=12000000
 {source}.consumer.auto.offset.reset=earliest
