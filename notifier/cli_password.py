@@ -33,7 +33,7 @@ def read_password() -> str:
 
 
 def _hash(_args: argparse.Namespace) -> int:
-    print(hash_password(read_password()))  # noqa: T201 - a command prints
+    print(hash_password(read_password()))
     return 0
 
 

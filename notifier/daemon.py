@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from starlette.applications import Starlette
 
+from notifier.acknowledgements import Acknowledgements
 from notifier.channels import Channel
 from notifier.dispatch import Dispatcher
 from notifier.emergency import Emergency
@@ -46,15 +47,21 @@ def build_channels(config: Config, source: str) -> list[Channel]:
     from notifier.channels.email import EmailChannel
     from notifier.channels.pagerduty import PagerDutyChannel
     from notifier.channels.slack import SlackChannel
+    from notifier.channels.slack_hook import SlackHookChannel
+    from notifier.channels.webhook import WebhookChannel
 
     settings, errors, channels = config.notifier, list[ConfigError](), list[Channel]()
     if settings.pagerduty:
+        _or_error(errors, settings.pagerduty.api_token, None)
         key = _or_error(errors, settings.pagerduty.routing_key, "")
         channels.append(PagerDutyChannel(settings.pagerduty, key, config.site.name))
     if settings.slack:
-        channels.append(SlackChannel(settings.slack, _or_error(errors, settings.slack.token, "")))
+        key = _or_error(errors, settings.slack.key, "")
+        channels.append(SlackHookChannel(key) if settings.slack.has_webhook_url else SlackChannel(settings.slack, key))
     if settings.email:
         channels.append(EmailChannel(settings.email, _or_error(errors, settings.email.password, None)))
+    if settings.webhook:
+        channels.append(WebhookChannel(settings.webhook, _or_error(errors, settings.webhook.secret, ""), config.site.name))
     if errors:
         raise ConfigErrors(source, errors)
     return channels
@@ -95,6 +102,13 @@ def _joined(store: Store, router: Router) -> Store:
     return store
 
 
+def _acknowledgements(config: Config, store: Store, clock: Callable[[], float]) -> Acknowledgements | None:
+    """Return what reads acknowledgements back from PagerDuty, None where no key allows it."""
+    settings = config.notifier.pagerduty
+    token = settings.api_token() if settings else None
+    return Acknowledgements(settings, token, store.pagerduty_keys, clock=clock) if settings and token else None
+
+
 class Notifier:
     """Everything of one process; nothing runs before `start`."""
 
@@ -128,7 +142,11 @@ class Notifier:
         )
         self.emergency = Emergency(self.dispatcher, router.page_channels(), clock=clock)
         dead_man = os.environ.get("ZADS_DEADMAN_URL")
-        self.watch = Watch(config, store, router, self.dispatcher, self.sight, self.emergency, dead_man, clock=clock)
+        self.watch = Watch(
+            *(config, store, router, self.dispatcher, self.sight, self.emergency, dead_man),
+            acknowledgements=_acknowledgements(config, store, clock),
+            clock=clock,
+        )
         login = Login(password, open_to_all=is_loopback(host_port(settings.listen)[0]))
         intake = Intake(store, self.dispatcher, self.watch, self.emergency, token)
         site = Site(config, store, self.dispatcher, self.watch, login)

@@ -17,8 +17,8 @@ class Limit:
 
 # Slack: "generally one message per second per channel", short bursts tolerated (docs.slack.dev/apis/web-api/rate-limits).
 # PagerDuty: 120 events a minute and integration key, in a sliding window (developer.pagerduty.com, Events API v2,
-# rate limits): 20 at once and 100 in the minute after never exceed it.
-LIMITS = {"slack": Limit(1.0, 5), "pagerduty": Limit(100 / 60, 20)}
+# rate limits): 60 at once and 60 in the minute after never exceed it.
+LIMITS = {"slack": Limit(1.0, 5), "pagerduty": Limit(1.0, 60)}
 
 
 _ROUNDING = 1e-6

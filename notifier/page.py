@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import time
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -16,7 +17,7 @@ from notifier.words import channel, duration
 
 __all__ = ["frame", "overview"]
 _SHOWN = 200
-_SOON = 7 * 86400.0
+_SOON = 6 * 86400.0
 
 
 def overview(
@@ -49,7 +50,9 @@ def _below(now: Now) -> str:
     """Return the sentence under the headline: whether anybody has taken it, else that all is well."""
     alone = sum(i.severity == "page" and not i.acknowledged_at for i in now.open)
     if alone:
-        return f"Nobody has acknowledged {'the page' if now.pages == 1 else f'{alone} of the {now.pages} pages' if alone < now.pages else 'any of the pages'}."
+        if alone == now.pages:
+            return f"Nobody has acknowledged {'the page' if alone == 1 else 'any of the pages'}."
+        return f"{alone} of the {now.pages} pages {'is' if alone == 1 else 'are'} not acknowledged."
     if now.pages:
         return "Every page is acknowledged."
     broken = [one for one in now.channels if not one.healthy]
@@ -57,7 +60,11 @@ def _below(now: Now) -> str:
 
 
 def _card(incident: Incident, now: float, visitor: Visitor) -> str:
-    who = f"acknowledged by {visitor.text(incident.acknowledged_by)}" if incident.acknowledged_at else "nobody has acknowledged it"
+    who = (
+        f"acknowledged by {visitor.text(incident.acknowledged_by)}"
+        if incident.acknowledged_at
+        else "nobody has acknowledged it"
+    )
     kind = incident.severity if incident.severity in ("page", "ticket") else "info"
     name, back = html.escape(name_of(incident), quote=True), '<input type="hidden" name="back" value="overview">'
     button = (
@@ -85,7 +92,7 @@ def _noted(now: Now, visitor: Visitor) -> str:
 
 def _past(past: Iterable[Incident], now: float, visitor: Visitor) -> str:
     rows = "".join(
-        f"<li>{severity_tag(i.severity)} <a href=\"/incident/{i.id}\">{visitor.text(name_of(i))}</a>"
+        f'<li>{severity_tag(i.severity)} <a href="/incident/{i.id}">{visitor.text(name_of(i))}</a>'
         f'<div class="dim small">{when(i.began_at, now)}, for {duration((i.resolved_at or i.began_at) - i.began_at)}</div></li>'
         for i in past
     )
@@ -99,7 +106,9 @@ def _refused(kept: Sequence[Kept], now: float, visitor: Visitor) -> str:
     if not visitor.may:
         text = f"<p>{counted(len(kept), 'webhook')} could not be understood: log in to read what came.</p>"
     else:
-        rows = "".join(f'<li><a href="/refused/{one.id}">{when(one.at, now)}</a> {html.escape(one.reason)}</li>' for one in kept)
+        rows = "".join(
+            f'<li><a href="/refused/{one.id}">{when(one.at, now)}</a> {html.escape(one.reason)}</li>' for one in kept
+        )
         text = f'<ul class="rows">{rows}</ul>'
     return f'<section><h2>Webhooks that were not understood</h2><div class="sheet">{text}</div></section>'
 
@@ -111,7 +120,7 @@ def duty(one: Duty, now: float, visitor: Visitor) -> str:
         moment = one.hand_over.astimezone(one.zone)
         left = duration(one.hand_over.timestamp() - now)
         after = (
-            f"<dt>Next</dt><dd>{visitor.text(one.next)}<br><span class=\"dim small\">takes over "
+            f'<dt>Next</dt><dd>{visitor.text(one.next)}<br><span class="dim small">takes over '
             f'<time datetime="{moment.isoformat()}">{moment:%a %d %b %H:%M %Z}</time>, in {left}</span></dd>'
         )
     name = visitor.text(one.now) if one.now else "nobody is named"
@@ -119,7 +128,10 @@ def duty(one: Duty, now: float, visitor: Visitor) -> str:
 
 
 def _channels(now: Now, visitor: Visitor) -> str:
-    rows = "".join(_channel(one, now.at, visitor) for one in now.channels) or "<li>No channel is configured: nobody is told.</li>"
+    rows = (
+        "".join(_channel(one, now.at, visitor) for one in now.channels)
+        or "<li>No channel is configured: nobody is told.</li>"
+    )
     parked = sum(one.parked for one in now.channels)
     replay = (
         f'<form method="post" action="/replay">{visitor.hidden}<button>Send what was parked again ({parked:,})</button></form>'
@@ -169,17 +181,18 @@ def _held(now: Now, visitor: Visitor) -> str:
             if window.begins <= now.at
             else f"from {_local(window.begins, zone)} to {_local(window.ends, zone)}"
         )
-        rows.append(f"<b>Planned work</b> {times}: {visitor.text(window.why)}<div class=\"dim small\">{matches}</div>")
+        rows.append(f'<b>Planned work</b> {times}: {visitor.text(window.why)}<div class="dim small">{matches}</div>')
     for held in now.held:
         messages = f"{counted(held.messages, 'message')} about {counted(held.incidents, 'incident')}"
-        rows.append(f"{messages} held until {_local(held.until, zone)}<div class=\"dim small\">{visitor.text(held.why)}</div>")
+        rows.append(f'{messages} held until {_local(held.until, zone)}<div class="dim small">{visitor.text(held.why)}</div>')
     text = "".join(f"<li>{row}</li>" for row in rows) or "<li>Nothing: every message goes out at once.</li>"
     return f'<div class="sheet"><h2>Held back</h2><ul class="rows">{text}</ul></div>'
 
 
 def _local(at: float, zone: ZoneInfo) -> str:
     moment = datetime.fromtimestamp(at, zone)
-    return f'<time datetime="{moment.isoformat()}">{moment:%a %H:%M %Z}</time>'
+    words = f"{moment:%a %H:%M %Z}" if at - time.time() < _SOON else f"{moment:%d %b %Y}"
+    return f'<time datetime="{moment.isoformat()}">{words}</time>'
 
 
 def _self(now: Now) -> str:

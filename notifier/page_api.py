@@ -32,7 +32,13 @@ def incidents(now: Now, external_url: str) -> Mapping[str, Any]:
             "hand_over": _time(change.timestamp()) if change else None,
         },
         "channels": [
-            {"name": one.name, "works": one.healthy, "waiting": one.waiting, "parked": one.parked, "broken_since": _time(one.since)}
+            {
+                "name": one.name,
+                "works": one.healthy,
+                "waiting": one.waiting,
+                "parked": one.parked,
+                "broken_since": _time(one.since),
+            }
             for one in now.channels
         ],
         "watchdog_heard": _time(now.heard),

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from urllib.parse import quote
 
 from notifier.page_public import public
-from notifier.page_style import STYLE
+from notifier.page_style import style
 from notifier.words import clock
 
 _PLACES = (("Now", "/"), ("History", "/history"), ("Statistics", "/statistics"), ("Runbook", "/runbook"))
@@ -50,9 +50,7 @@ def frame(title: str, body: str, refresh: str | None = None, visitor: Visitor | 
     """Return a whole page; `refresh`: the address from which it renews itself."""
     again = f'<meta http-equiv="refresh" content="{RENEWED};url={html.escape(refresh)}">' if refresh else ""
     here = visitor.here.partition("?")[0] if visitor else "/runbook"
-    places = "".join(
-        f'<a href="{path}"{" aria-current=page" if path == here else ""}>{name}</a>' for name, path in _PLACES
-    )
+    places = "".join(f'<a href="{path}"{" aria-current=page" if path == here else ""}>{name}</a>' for name, path in _PLACES)
     return _document(
         title,
         f'<a class="skip" href="#main">To the content</a><header class="bar"><div><strong>ZADS notifier</strong>'
@@ -70,7 +68,7 @@ def bare(title: str, body: str, refresh: str) -> str:
 def _document(title: str, body: str, head: str = "", attributes: str = "") -> str:
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">'
-        f'{head}<meta name="color-scheme" content="light dark"><title>{html.escape(title)}</title><style>{STYLE}</style></head>'
+        f'{head}<meta name="color-scheme" content="light dark"><title>{html.escape(title)}</title><style>{style()}</style></head>'
         f"<body{attributes}>{body}</body></html>"
     )
 

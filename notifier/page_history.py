@@ -92,7 +92,9 @@ def _day(fields: dict[str, str], name: str, problems: list[str]) -> datetime | N
     return None
 
 
-def history(query: Query, found: Found | None, subjects: Iterable[str], visitor: Visitor, now: float, problem: str = "") -> str:
+def history(
+    query: Query, found: Found | None, subjects: Iterable[str], visitor: Visitor, now: float, problem: str = ""
+) -> str:
     """Return the form and one page of results; `problem`: why there are none."""
     words = problem or query.problem
     results = _results(query, found, visitor, now) if found is not None else ""
@@ -100,22 +102,36 @@ def history(query: Query, found: Found | None, subjects: Iterable[str], visitor:
 
 
 def _form(query: Query, subjects: Iterable[str]) -> str:
-    fields = {name: html.escape(value, quote=True) for name, value in query.fields.items()}
+    fields, about = query.fields, '<input name="about" list="subjects"'
     names = "".join(f'<option value="{html.escape(name, quote=True)}">' for name in subjects)
-    return (
-        '<form method="get" action="/history" class="sheet" role="search" aria-label="Search the history"><div class="fields">'
-        f'<label class="grow">Words of summary or labels <input type="search" name="q" value="{fields["q"]}" maxlength="{_LONGEST}"></label>'
-        f'<label>Community, service or host <input name="about" list="subjects" value="{fields["about"]}" maxlength="{_LONGEST}">'
+    ticked = " checked" if query.wanted.paged else ""
+    first = (
+        f'<label class="grow">Words of summary or labels {_input(fields, "q", "search")}</label><label>Community, service or host '
+        f'{about} value="{html.escape(fields["about"], quote=True)}" maxlength="{_LONGEST}">'
         f'<datalist id="subjects">{names}</datalist></label>'
-        f'<label>Severity <select name="severity">{_options(_SEVERITIES, query.fields["severity"])}</select></label>'
-        f'<label>State <select name="state">{_options(_STATES, query.fields["state"])}</select></label></div><div class="fields">'
-        f'<label>Night <input name="night" value="{fields["night"]}" inputmode="numeric" placeholder="20260401" maxlength="10" size="10"></label>'
-        f'<label>or from <input type="date" name="from" value="{_iso(fields["from"])}"></label>'
-        f'<label>to <input type="date" name="to" value="{_iso(fields["to"])}"></label>'
-        f'<label class="tick"><input type="checkbox" name="paged" value="1"{" checked" if query.wanted.paged else ""}>somebody was paged</label>'
-        f'<button class="main">Search</button></div><p class="dim small">Days are UTC; a night is the one whose packets bear its date. '
+        f"<label>Severity {_choice('severity', _SEVERITIES, fields)}</label><label>State {_choice('state', _STATES, fields)}</label>"
+    )
+    second = (
+        f'<label>Night <input name="night" value="{html.escape(fields["night"], quote=True)}" inputmode="numeric" placeholder="20260401"'
+        f' maxlength="10" size="10"></label><label>or from {_input(fields, "from", "date")}</label><label>to {_input(fields, "to", "date")}'
+        f'</label><label class="tick"><input type="checkbox" name="paged" value="1"{ticked}>somebody was paged</label>'
+        '<button class="main">Search</button>'
+    )
+    return (
+        '<form method="get" action="/history" class="sheet" role="search" aria-label="Search the history">'
+        f'<div class="fields">{first}</div><div class="fields">{second}</div>'
+        '<p class="dim small">Days are UTC; a night is the one whose packets bear its date. '
         f"A period finds what was open in it and began at most {LASTED_MOST / 86400:.0f} days before.</p></form>"
     )
+
+
+def _input(fields: Mapping[str, str], name: str, kind: str) -> str:
+    value = html.escape(_iso(fields[name]) if kind == "date" else fields[name], quote=True)
+    return f'<input type="{kind}" name="{name}" value="{value}" maxlength="{_LONGEST}">'
+
+
+def _choice(name: str, known: Sequence[tuple[str, str]], fields: Mapping[str, str]) -> str:
+    return f'<select name="{name}">{_options(known, fields[name])}</select>'
 
 
 def _options(known: Sequence[tuple[str, str]], chosen: str) -> str:
@@ -133,7 +149,9 @@ def _results(query: Query, found: Found, visitor: Visitor, now: float) -> str:
         return '<section><h2>Nothing was found</h2><p class="dim">Fewer words find more; each has to begin a word.</p></section>'
     rows = "".join(_row(incident, visitor, now) for incident in found.incidents)
     older = (
-        f'<a href="{html.escape(query.address(before=str(found.incidents[-1].id)))}" rel="next">Older ones</a>' if found.more else ""
+        f'<a href="{html.escape(query.address(before=str(found.incidents[-1].id)))}" rel="next">Older ones</a>'
+        if found.more
+        else ""
     )
     newest = f'<a href="{html.escape(query.address())}">The newest</a>' if query.wanted.before is not None else ""
     link = f'<a href="{html.escape(query.address())}">Link to this search</a>'

@@ -39,9 +39,16 @@ def details(
     """Return one incident's page; `words`: what came of a deed."""
     labels = incident.labels if visitor.may else public_labels(incident.labels)
     rows = "".join(f"<dt>{html.escape(name)}</dt><dd>{html.escape(value)}</dd>" for name, value in labels.items())
-    kind = "resolved" if incident.state == "resolved" else incident.severity if incident.severity in ("page", "ticket") else "info"
+    kind = (
+        "resolved"
+        if incident.state == "resolved"
+        else incident.severity
+        if incident.severity in ("page", "ticket")
+        else "info"
+    )
     body = (
-        f'{note(words, bad=bad)}<div class="card {kind}"><div><div class="meta">{severity_tag(incident.severity)} {_state(incident, visitor, now)}</div>'
+        f'{note(words, bad=bad)}<div class="card {kind}"><div>'
+        f'<div class="meta">{severity_tag(incident.severity)} {_state(incident, visitor, now)}</div>'
         f"<h1>{visitor.text(summary_of(incident))}</h1>{_facts(incident, visitor)}</div></div>{_deeds(incident, visitor)}"
         f'<section><h2>What happened</h2><ol class="line sheet">{_line(entries, visitor, now)}</ol></section>'
         f'<section><details{" open" if len(labels) < 9 else ""}><summary>Labels</summary><dl class="sheet">{rows}</dl></details></section>'
@@ -110,7 +117,8 @@ def _entry(entry: Entry, count: int, last: float, visitor: Visitor, now: float) 
     if entry.waits:
         words = "parked" if entry.next_at is None else "held back" if entry.detail else "waits"
         more = [visitor.text(entry.detail)] if entry.detail else []
-        more += [f"goes out {when(entry.next_at, now)}"] if entry.next_at else []
+        if entry.next_at is not None:
+            more.append(f"goes out {when(entry.next_at, now)}" if entry.next_at > now else "due now")
         return f"{tag(words, 'wait')} {what}{_more(more)}"
     outcome, kind = _OUTCOMES.get(entry.outcome, (entry.outcome, ""))
     more = [visitor.text(entry.detail)] if entry.detail else []

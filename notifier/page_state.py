@@ -15,7 +15,6 @@ from notifier.store import Store
 from notifier.store.history import HeldBack
 from zads.config import QuietHours
 
-_ORDER = {PAGE: 0, "ticket": 1}
 _WORKS, _PARTLY, _BROKEN, _STANDS = "works", "works, but not for every recipient", "does not accept messages", "stands still"
 
 
@@ -68,7 +67,14 @@ class Now:
 
 
 def gather(
-    store: Store, dispatcher: Dispatcher, router: Router, quiet: QuietHours | None, *, heard: float | None, writable: bool, now: float
+    store: Store,
+    dispatcher: Dispatcher,
+    router: Router,
+    quiet: QuietHours | None,
+    *,
+    heard: float | None,
+    writable: bool,
+    now: float,
 ) -> Now:
     """Return what is so now.
 
@@ -76,7 +82,10 @@ def gather(
     """
     everything = store.open_incidents()
     # What is only noted wakes nobody and is no incident to the reader.
-    shown = sorted((i for i in everything if i.severity != "info"), key=lambda i: (_ORDER.get(i.severity, 1), -i.id))
+    shown = sorted(
+        (i for i in everything if i.severity != "info"),
+        key=lambda i: (i.severity != PAGE, i.acknowledged_at is not None, -i.id),
+    )
     noted = [i for i in reversed(everything) if i.severity == "info"]
     change = router.rota.next(datetime.fromtimestamp(now, UTC))
     duty = Duty(router.on_call(now), change[1].name if change else None, change[0] if change else None, router.rota.zone)
@@ -97,14 +106,28 @@ def gather(
 def _channels(store: Store, dispatcher: Dispatcher, now: float) -> list[ChannelNow]:
     queue, parked, failures, found = store.queue(), store.parked(), store.last_failures(), list[ChannelNow]()
     for name, book in dispatcher.books.items():
-        state = _STANDS if not dispatcher.running(name) else _BROKEN if not book.works else _PARTLY if book.complaints else _WORKS
+        state = _PARTLY if book.complaints else _WORKS
+        if not book.works:
+            state = _BROKEN
+        if not dispatcher.running(name):
+            state = _STANDS
         waiting, oldest = queue.get(name, (0, 0.0))
         failed_at, failure = failures.get(name, (None, ""))
         again = book.held_until if book.held_until > now else None
         healthy = dispatcher.healthy(name)
         found.append(
             ChannelNow(
-                name, state, healthy, book.broken_since, again, waiting, oldest, parked.get(name, 0), book.outcomes["sent"], failed_at, failure
+                name,
+                state,
+                healthy,
+                book.broken_since,
+                again,
+                waiting,
+                oldest,
+                parked.get(name, 0),
+                book.outcomes["sent"],
+                failed_at,
+                failure,
             )
         )
     return found

@@ -40,4 +40,7 @@ def send_test(channel: Channel, renderer: Renderer, now: float | None = None) ->
     if receipt.missed:
         missed = "; ".join(f"{recipient}: {reason}" for recipient, reason in receipt.missed.items())
         return False, f"The test message by {name} did not reach everybody: {missed}"
-    return True, f"{name[:1].upper()}{name[1:]} accepted the test message{' and its end' if channel.name == 'pagerduty' else ''}."
+    return (
+        True,
+        f"{name[:1].upper()}{name[1:]} accepted the test message{' and its end' if channel.name == 'pagerduty' else ''}.",
+    )

@@ -7,7 +7,7 @@ from notifier.page_state import Now
 from notifier.render import name_of, summary_of
 from notifier.words import channel, clock, duration
 
-_SHOWN = 8
+_SHOWN = 5  # what a screen holds that nobody scrolls
 _READER = Visitor()
 
 
@@ -17,10 +17,10 @@ def wall(now: Now) -> str:
     left = len(now.open) - len(shown)
     rows = "".join(
         f'<li><b>{severity_tag(i.severity)} {_READER.text(name_of(i))}</b><span class="age">{duration(now.at - i.began_at)}</span>'
-        f'<span class="dim">{_READER.text(summary_of(i))} · {_taken(i.acknowledged_by)}</span></li>'
+        f'<span class="line1">{_taken(i.acknowledged_by)} · {_READER.text(summary_of(i))}</span></li>'
         for i in shown
     )
-    more = f'<li class="dim">and {left:,} more</li>' if left else ""
+    more = f"<span><b>and {left:,} more</b></span>" if left else ""
     pages, tickets = now.pages, len(now.open) - now.pages
     parts = [counted(number, word) for number, word in ((pages, "page"), (tickets, "ticket")) if number]
     kind = "bad" if pages else "" if tickets else "ok"
@@ -28,7 +28,7 @@ def wall(now: Now) -> str:
     broken = [channel(one.name) for one in now.channels if not one.healthy]
     trouble = f"<span><b>Does not arrive:</b> {', '.join(broken)}</span>" if broken else ""
     body = (
-        f'<h1{f" class={kind}" if kind else ""}>{title}</h1><ul class="rows">{rows}{more}</ul><footer>'
+        f'<h1{f" class={kind}" if kind else ""}>{title}</h1><ul class="rows">{rows}</ul><footer>{more}'
         f"<span>On call: <b>{_READER.text(now.duty.now or 'nobody is named')}</b></span>{trouble}{_blind(now)}"
         f"<span>{clock(now.at, now.at)}</span></footer>"
     )

@@ -1,36 +1,41 @@
-"""The notifier's web side for people: incidents, runbook, acknowledging and silencing; and the metrics."""
+"""The notifier's web side for people and screens: what is open, one incident, the history, statistics; and the metrics.
+
+Reading needs no log-in and shows no secret; what changes something stands in notifier.site_deeds.
+"""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+import html
+import time
+from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
-from urllib.parse import parse_qsl
+from typing import Any, TypeVar
 
-import requests
-from starlette.concurrency import run_in_threadpool
+from anyio import CapacityLimiter
+from anyio.to_thread import run_sync
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from notifier import page
+from notifier import page, page_api, page_history, page_incident, page_statistics, page_tv
 from notifier.dispatch import Dispatcher
 from notifier.exposition import metrics
 from notifier.login import Login
-from notifier.model import Incident
-from notifier.routing import on_call
+from notifier.page_frame import Visitor
+from notifier.page_state import Now, gather
 from notifier.runbook import runbook
+from notifier.site_answers import Handler, Refusal, data, guarded, headers, not_allowed, not_found, plain
+from notifier.site_answers import page as answer
+from notifier.site_deeds import Deeds, number_of
 from notifier.store import Store
+from notifier.store.search import Found, TooSlow
 from notifier.watch import Watch
-from notifier.words import one_line
 from zads.config import Config
 
-_COOKIE = "zads_session"
-_SECURITY = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-}
+Result = TypeVar("Result")
+_PAST = 10
+_AGAIN = 5.0  # seconds for which it is known whether the record can be written
 
 
 class Site:
@@ -39,137 +44,163 @@ class Site:
     def __init__(self, config: Config, store: Store, dispatcher: Dispatcher, watch: Watch, login: Login) -> None:
         self._config, self._store, self._dispatcher, self._watch = config, store, dispatcher, watch
         self._login = login
+        self._deeds = Deeds(config, store, dispatcher, login, self._show, self._first_page)
+        # Readers never take all threads: a webhook always finds one.
+        self._threads = CapacityLimiter(8)
+        self._writable = (-_AGAIN, False)
 
     def routes(self) -> list[Route]:
         """Return the routes."""
-        return [
-            Route("/metrics", self._metrics),
-            Route("/-/healthy", self._healthy),
-            Route("/-/ready", self._ready),
-            Route("/", self._overview),
-            Route("/runbook", self._runbook),
-            Route("/dashboard/{uid}", self._dashboard),
-            Route("/refused/{number:int}", self._refused),
-            Route("/login", self._log_in, methods=["POST"]),
-            Route("/incident/{number:int}", self._incident),
-            Route("/incident/{number:int}/acknowledge", self._acknowledge, methods=["POST"]),
-            Route("/incident/{number:int}/silence", self._silence, methods=["POST"]),
-        ]
+        pages: dict[str, Handler] = {
+            "/metrics": self._metrics,
+            "/-/healthy": self._healthy,
+            "/-/ready": self._ready,
+            "/": self._overview,
+            "/incident/{number}": self._incident,
+            "/history": self._history,
+            "/statistics": self._statistics,
+            "/runbook": self._runbook,
+            "/dashboard/{uid}": self._dashboard,
+            "/refused/{number}": self._refused,
+            "/wall": self._wall,
+            "/api/v1/incidents.json": self._incidents,
+        }
+        return [*(Route(path, guarded(handler)) for path, handler in pages.items()), *self._deeds.routes()]
 
-    # -- looking -----------------------------------------------------------------------------
+    @staticmethod
+    def handlers() -> dict[Any, Any]:
+        """Return what answers for addresses and methods that there are not."""
+        return {404: not_found, 405: not_allowed}
+
+    async def _run(self, work: Callable[..., Result], *values: Any) -> Result:
+        return await run_sync(work, *values, limiter=self._threads)
+
+    # -- machines ----------------------------------------------------------------------------
 
     async def _metrics(self, _request: Request) -> Response:
-        text = await run_in_threadpool(metrics, self._watch.router, self._store, self._dispatcher, self._watch)
+        text = await self._run(metrics, self._watch.router, self._store, self._dispatcher, self._watch)
         return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
 
     async def _healthy(self, _request: Request) -> Response:
-        return PlainTextResponse("alive\n")
+        return plain("alive\n")
 
     async def _ready(self, _request: Request) -> Response:
-        ready = await run_in_threadpool(self._store.writable)
-        return PlainTextResponse("ready\n" if ready else "the record cannot be written\n", 200 if ready else 503)
+        ready = await self._run(self._store.writable)
+        return plain("ready\n" if ready else "the record cannot be written\n", 200 if ready else 503)
 
-    async def _overview(self, _request: Request) -> Response:
-        name = on_call(self._config, datetime.now(UTC))
-        return self._html(await run_in_threadpool(page.overview, self._store, self._dispatcher, name))
+    async def _incidents(self, _request: Request) -> Response:
+        now = await self._run(self._now)
+        return data(page_api.incidents(now, self._config.notifier.external_url))
 
-    async def _runbook(self, _request: Request) -> Response:
-        for path in (Path("docs/runbook.md"), Path(str(files("notifier"))) / "runbook.md"):
-            if path.exists():
-                return self._html(runbook(path.read_text(encoding="utf-8")))
-        return PlainTextResponse("the runbook is not installed here\n", 404)
+    # -- people ------------------------------------------------------------------------------
 
-    async def _dashboard(self, _request: Request) -> Response:
-        return RedirectResponse(f"http://{self._config.wall.listen}/")
+    def _now(self) -> Now:
+        at, writable = self._writable
+        if time.monotonic() - at >= _AGAIN:
+            writable = self._store.writable()
+            self._writable = (time.monotonic(), writable)
+        return gather(
+            self._store,
+            self._dispatcher,
+            self._watch.router,
+            self._config.notifier.quiet_hours,
+            heard=self._watch.last_heard,
+            writable=writable,
+            now=time.time(),
+        )
 
-    async def _refused(self, request: Request) -> Response:
-        for one in await run_in_threadpool(self._store.refused, 200):
-            if one.id == request.path_params["number"]:
-                return PlainTextResponse(f"{one.reason}\n\n{one.body}\n", headers=_SECURITY)
-        return PlainTextResponse("it is no longer kept\n", 404)
+    async def _overview(self, request: Request) -> Response:
+        return await self._first_page(request)
 
-    @staticmethod
-    def _html(text: str, status: int = 200) -> Response:
-        return HTMLResponse(text, status, headers=_SECURITY)
+    async def _first_page(self, request: Request, words: str = "", *, bad: bool = False) -> Response:
+        visitor = self._visitor(request)
+        return self._again(request, visitor) or answer(await self._run(self._first_text, visitor, words, bad))
+
+    def _first_text(self, visitor: Visitor, words: str, bad: bool) -> str:
+        past = self._store.ended_incidents(_PAST)
+        return page.overview(self._now(), past, self._store.refused(10), visitor, note_words=words, bad=bad)
+
+    async def _wall(self, _request: Request) -> Response:
+        return answer(page_tv.wall(await self._run(self._now)))
 
     async def _incident(self, request: Request) -> Response:
-        return await self._show(request, request.path_params["number"])
+        return await self._show(request, number_of(request))
 
-    async def _show(self, request: Request, number: int, note: str = "", status: int = 200) -> Response:
-        incident = await self._found(number)
-        if incident is None:
-            return PlainTextResponse("there is no such incident\n", 404)
-        session, login = request.cookies.get(_COOKIE), self._login
-        access = page.MAY if login.valid(session) else page.LOG_IN if login.possible else page.CANNOT
-        timeline = await run_in_threadpool(self._store.timeline, number)
-        return self._html(page.details(incident, timeline, login.form_token(session), access=access, note=note), status)
+    async def _show(self, request: Request, number: int | None, words: str = "", *, bad: bool = False) -> Response:
+        visitor = self._visitor(request)
+        again = self._again(request, visitor)
+        if again is not None:
+            return again
+        incident = await self._run(self._store.incident, number) if number is not None else None
+        if number is None or incident is None:
+            raise Refusal(404, "there is no such incident")
+        entries = await self._run(self._store.entries, number)
+        return answer(
+            page_incident.details(incident, entries, visitor, time.time(), words=words, bad=bad), 502 if bad else 200
+        )
 
-    async def _found(self, number: int) -> Incident | None:
-        # A number that SQLite cannot hold is none of ours.
-        return await run_in_threadpool(self._store.incident, number) if number < 2**63 else None
+    async def _history(self, request: Request) -> Response:
+        visitor = self._visitor(request)
+        query = page_history.parse_query(request.query_params, self._config.site.longitude)
+        found: Found | None = None
+        problem, status = query.problem, 400 if query.problem else 200
+        if not problem:
+            try:
+                found = await self._run(self._store.search, query.wanted)
+            except TooSlow as error:
+                problem, status = str(error), 503
+        text = page_history.history(query, found, self._subjects(), visitor, time.time(), problem)
+        return self._again(request, visitor) or answer(text, status)
 
-    # -- acting ------------------------------------------------------------------------------
+    def _subjects(self) -> list[str]:
+        config = self._config
+        return sorted({one.name for rows in (config.communities, config.services, config.hosts) for one in rows})
 
-    @staticmethod
-    async def _form(request: Request) -> dict[str, str]:
-        body = bytearray()
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > 10_000:
-                break
-        return dict(parse_qsl(body.decode("utf-8", "replace")))
-
-    async def _log_in(self, request: Request) -> Response:
-        form = await self._form(request)
-        address = request.client.host if request.client else ""
-        session = self._login.try_password(form.get("password", ""), address)
-        if session is None:
-            return PlainTextResponse("wrong password, or too many tries: wait a minute\n", 403)
-        target = form.get("next", "/")
-        # "//host" and "/\host" are other hosts to a browser.
-        ours = target.startswith("/") and not target.startswith(("//", "/\\")) and target.isprintable()
-        answer = RedirectResponse(target if ours else "/", 303)
-        secure = self._config.notifier.external_url.startswith("https://")
-        answer.set_cookie(_COOKIE, session, httponly=True, samesite="strict", secure=secure, max_age=12 * 3600)
-        return answer
-
-    async def _allowed(self, request: Request) -> dict[str, str] | None:
-        form, session = await self._form(request), request.cookies.get(_COOKIE)
-        if not self._login.valid(session) or not self._login.form_valid(session, form.get("token", "")):
-            return None
-        return form
-
-    async def _acknowledge(self, request: Request) -> Response:
-        form = await self._allowed(request)
-        if form is None:
-            return PlainTextResponse("log in first\n", 403)
-        number, by = request.path_params["number"], one_line(form.get("by", ""))[:60] or "somebody"
-        if await self._found(number) is None:
-            return PlainTextResponse("there is no such incident\n", 404)
-        self._dispatcher.wake(await run_in_threadpool(self._store.acknowledge, number, by))
-        return RedirectResponse(f"/incident/{number}", 303)
-
-    async def _silence(self, request: Request) -> Response:
-        form = await self._allowed(request)
-        if form is None:
-            return PlainTextResponse("log in first\n", 403)
-        number = request.path_params["number"]
-        incident = await self._found(number)
-        if incident is None:
-            return PlainTextResponse("there is no such incident\n", 404)
-        hours = {"1": 1, "4": 4, "12": 12}.get(form.get("hours", ""), 1)
-        start = datetime.now(UTC)
-        body = {
-            "matchers": [{"name": k, "value": v, "isRegex": False, "isEqual": True} for k, v in incident.labels.items()],
-            "startsAt": start.isoformat(),
-            "endsAt": (start + timedelta(hours=hours)).isoformat(),
-            "createdBy": "notifier's page",
-            "comment": form.get("why", "")[:200] or "no reason given",
-        }
-        url = f"http://{self._config.alertmanager.address}/api/v2/silences"
+    async def _statistics(self, request: Request) -> Response:
+        days = {str(number): number for number in page_statistics.PERIODS}.get(request.query_params.get("days", "30"))
+        visitor = self._visitor(request)
+        if days is None:
+            return answer(page_statistics.statistics(None, 30, visitor, "There are numbers for 7, 30 and 90 days."), 400)
         try:
-            answer = await run_in_threadpool(requests.post, url, json=body, timeout=5)
-            answer.raise_for_status()
-        except requests.RequestException as error:
-            return await self._show(request, number, f"Alertmanager did not take the silence: {type(error).__name__}", 502)
-        return await self._show(request, number, f"Silenced for {hours} h.")
+            return answer(page_statistics.statistics(await self._run(self._store.numbers, days), days, visitor))
+        except TooSlow as error:
+            return answer(page_statistics.statistics(None, days, visitor, str(error)), 503)
+
+    async def _runbook(self, _request: Request) -> Response:
+        text = await self._run(_runbook_text)
+        return plain("the runbook is not installed here\n", 404) if text is None else answer(runbook(text))
+
+    async def _dashboard(self, _request: Request) -> Response:
+        return RedirectResponse(f"http://{self._config.wall.listen}/", headers=headers())
+
+    async def _refused(self, request: Request) -> Response:
+        # What came may hold anything, secrets too.
+        if not self._visitor(request).may:
+            raise Refusal(403, "log in first: what came may hold a secret")
+        for one in await self._run(self._store.refused, 200):
+            if one.id == number_of(request):
+                return plain(f"{one.reason}\n\n{one.body}\n")
+        raise Refusal(404, "it is no longer kept")
+
+    def _visitor(self, request: Request) -> Visitor:
+        return self._deeds.visitor(request)
+
+    def _again(self, request: Request, visitor: Visitor) -> Response | None:
+        """Ask a browser that followed a link in a mail or in Slack once more, from here: only then it shows our cookie."""
+        linked = (
+            request.headers.get("sec-fetch-site") == "cross-site" and request.headers.get("sec-fetch-mode") == "navigate"
+        )
+        if visitor.may or not visitor.possible or not linked or request.method != "GET":
+            return None
+        there = f"{visitor.here}{'&' if '?' in visitor.here else '?'}linked=1{'#acknowledge' if 'incident' in visitor.here else ''}"
+        url = html.escape(there, quote=True)
+        return answer(
+            f'<!doctype html><meta http-equiv="refresh" content="0;url={url}"><title>ZADS notifier</title><a href="{url}">Go on</a>'
+        )
+
+
+def _runbook_text() -> str | None:
+    for path in (Path("docs/runbook.md"), Path(str(files("notifier"))) / "runbook.md"):
+        if path.exists():
+            return path.read_text(encoding="utf-8")
+    return None

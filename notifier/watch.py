@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 
 import requests
 
+from notifier.acknowledgements import Acknowledgements
 from notifier.dispatch import Dispatcher
 from notifier.emergency import Emergency
 from notifier.model import Alert, Incident
@@ -41,11 +42,12 @@ class Watch:
         emergency: Emergency,
         dead_man_url: str | None,
         *,
+        acknowledgements: Acknowledgements | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._config, self._store, self.router, self._dispatcher = config, store, router, dispatcher
         self._sight, self._emergency = sight, emergency
-        self._dead_man, self._clock = dead_man_url, clock
+        self._dead_man, self._clock, self.acknowledgements = dead_man_url, clock, acknowledgements
         self._began = clock()
         self._heard: float | None = None
         self._sources: set[str] = set()  # what our own Alertmanagers call themselves
@@ -104,6 +106,7 @@ class Watch:
         for step in (
             self._sight.look,
             self._tend_queue,
+            self._read_acknowledgements,
             lambda: self._watchdog(now, blind=blind),
             lambda: self._reconcile(now, blind=blind),
             lambda: self._ping(now, blind=blind),
@@ -122,6 +125,17 @@ class Watch:
         self._dispatcher.wake(self._store.escalate())
         self._dispatcher.wake(self._store.forget_acknowledgements(settings.acknowledged_for))
         self._dispatcher.wake(self._store.remind(settings.reminder))
+
+    def _read_acknowledgements(self) -> None:
+        """Take over what persons said at PagerDuty; the other channels are told."""
+        for answer in self.acknowledgements.look() if self.acknowledgements else ():
+            if answer.who:
+                _LOG.info("incident %d is acknowledged at PagerDuty by %s", answer.number, answer.who)
+                self._dispatcher.wake(self._store.acknowledge(answer.number, answer.who, answer.when or None))
+            else:
+                _LOG.info("incident %d is no longer acknowledged at PagerDuty", answer.number)
+                why = "no longer acknowledged at PagerDuty"
+                self._dispatcher.wake(self._store.unacknowledge(answer.number, why, answer.when))
 
     def _watchdog(self, now: float, *, blind: bool) -> None:
         """Raise "monitoring is blind" when Prometheus or Alertmanager went silent; end it when one is heard."""

@@ -14,7 +14,7 @@ _NAMES = {
         *("IPAC", "ZADS", "ZTF", "Kafka", "MirrorMaker", "Alertmanager", "Prometheus", "PagerDuty", "Slack"),
     )
 }
-_CHANNELS = {"email": "e-mail", "slack": "Slack", "pagerduty": "PagerDuty"}
+_CHANNELS = {"email": "e-mail", "slack": "Slack", "pagerduty": "PagerDuty", "webhook": "the webhook"}
 # C0, DEL, C1, line and paragraph separators, marks that turn the direction of writing.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
 # Prometheus' humanizeDuration: "4m 47s", "1h 2m 3s", "2d 3h 4m 5s", "47.21s".

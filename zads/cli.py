@@ -70,7 +70,7 @@ def _run(argv: Sequence[str]) -> int:
     from zads.config import ConfigErrors, SecretError
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr)
-    for noisy in ("kafka", "mail.log", "pyroute2"):
+    for noisy in ("kafka", "mail.log"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     args = build_parser(_command(argv)).parse_args(argv)
     try:

@@ -8,6 +8,7 @@ itself is always there.
 from __future__ import annotations
 
 import logging
+import sys
 import threading
 import time
 from collections import Counter
@@ -153,6 +154,8 @@ class CollectorLoop:
 
     def start(self) -> None:
         """Begin to collect in the background."""
+        # A scrape needs the interpreter a few times, and would wait 5 ms for it each time while a collection runs.
+        sys.setswitchinterval(0.001)
         self._thread = threading.Thread(target=self._loop, name=f"collect-{self.name}", daemon=True)
         self._thread.start()
 

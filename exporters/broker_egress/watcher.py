@@ -14,7 +14,7 @@ from exporters.broker_egress.ledger import Connection, Ledger
 _LOG = logging.getLogger(__name__)
 _LOOK_EVERY = 1.0
 _WATCH_AGAIN = 5.0
-_KEEP_AT_MOST_EVERY = 0.2
+_KEEP_AFTER, _KEEP_AT_MOST_EVERY = 0.02, 0.2  # seconds: a client's connections end one after the other
 _BLIND_AFTER = 3.5  # seconds without a good look
 _ADVICE = (
     "egress comes from committed offsets alone. To measure the wire, run broker-egress on Kafka's host, in its "
@@ -71,11 +71,16 @@ class Watcher:
         """Look once and go on in the background; later calls do nothing."""
         if self._threads:
             return
+        # Events first: what ends between the first look and the first event would be lost.
+        self._begin(self._watch, "wire-events")
+        self._begin(self._write, "wire-totals")
         self.look()
-        for target, name in ((self._poll, "wire"), (self._watch, "wire-events"), (self._write, "wire-totals")):
-            thread = threading.Thread(target=target, name=name, daemon=True)
-            thread.start()
-            self._threads.append(thread)
+        self._begin(self._poll, "wire")
+
+    def _begin(self, target: Callable[[], None], name: str) -> None:
+        thread = threading.Thread(target=target, name=name, daemon=True)
+        thread.start()
+        self._threads.append(thread)
 
     def close(self) -> None:
         """End the threads."""
@@ -127,6 +132,7 @@ class Watcher:
 
     def _write(self) -> None:
         while self._ended.wait() and not self._stop.is_set():
+            self._stop.wait(_KEEP_AFTER)
             self._ended.clear()
             self._keep()
             self._stop.wait(_KEEP_AT_MOST_EVERY)

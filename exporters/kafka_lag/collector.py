@@ -10,28 +10,32 @@ import logging
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 
 from prometheus_client.metrics_core import Metric
 
 from exporters.kafka_lag.ages import Ages
 from exporters.kafka_lag.backoff import Backoff
+from exporters.kafka_lag.books import AlertTopic, Books
 from exporters.kafka_lag.cap import cut
-from exporters.kafka_lag.communities import AlertTopic, Communities
-from exporters.kafka_lag.families import cluster_families, community_families, lag_known
+from exporters.kafka_lag.communities import Communities
+from exporters.kafka_lag.families import broker_families, community_families, lag_known, topic_partitions
 from exporters.kafka_lag.inventory import Inventory
 from exporters.kafka_lag.lag import Edges, TopicPartition
 from exporters.kafka_lag.memory import EdgeMemory, GroupMemory, GroupsSeen
 from exporters.kafka_lag.options import options
-from exporters.kafka_lag.rest import Rest
+from exporters.kafka_lag.rest import Rest, fitting
 from exporters.kafka_lag.shares import ShareGroups, share_lags
 from exporters.kafka_lag.status import StatusBook
 from exporters.kafka_lag.table import LagTable
 from exporters.kafka_lag.text import LagText
+from exporters.kafka_lag.uncommitted import assigned_topics, never_committed
 from zads import kafka
 from zads.collector import Reading
 from zads.config import Config, KafkaCluster
 from zads.kafka import ClusterReader, Metadata
 from zads.metrics import gauge
+from zads.state import StateFile
 
 _LOG = logging.getLogger(__name__)
 _STARTS_EVERY = 6
@@ -54,10 +58,12 @@ class KafkaLagCollector:
         probe: Callable[[str, float, KafkaCluster], float] = kafka.api_versions,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
+        state: StateFile | None = None,
     ) -> None:
         self._config, self.reader, self._probe, self._clock = config, reader, probe, clock
         self._options = options(config)
-        self._communities = Communities(config)
+        self._state = state
+        self._communities = Communities(config, state.load(Books.restored) if state is not None else None)
         self._ages = Ages(reader.list_offsets)
         self._edges, self._groups = EdgeMemory(), GroupMemory()
         self._table = LagTable(self._ages.since, each_partition_seconds=self._options.seconds_per_partition)
@@ -89,10 +95,26 @@ class KafkaLagCollector:
         self._communities.take(config)
         self._table.take(each_partition_seconds=self._options.seconds_per_partition)
         self._text = LagText()
+        if self._state is not None and self._state.file != _file(config):
+            self._state = _state(config)
         self._backoff.succeeded()
 
     def collect(self) -> Reading:
-        """Look once."""
+        """Look once; what has to survive a restart is written down before it is published."""
+        reading = self._look()
+        for reason, count in self._keep().items():
+            reading.errors[reason] = reading.errors.get(reason, 0) + count
+        return reading
+
+    def _keep(self) -> dict[str, int]:
+        """Write down what has to survive a restart; return what went wrong, by reason."""
+        if self._state is None:
+            return {}
+        content, left_out = self._communities.books.state()
+        self._state.save(content)
+        return self._state.errors() | ({"StateTooBig": left_out} if left_out else {})
+
+    def _look(self) -> Reading:
         up, silence = self._cluster_up()
         always = [up, lag_known(self._config)]
         if silence is not None:
@@ -169,14 +191,28 @@ class KafkaLagCollector:
         share_rows = share_lags(self._shares.update(shown, shares), topics, edges)
         seldom = self._inventory.look(metadata, topics)
         more = int(choice.seconds_per_partition)
-        rest = Rest(share_rows, topics, len(shown), choice.max_series)
-        fits = cut(rows, topics, rest.left, per_partition=choice.per_partition, more=more)
+        assigned = assigned_topics({name: members.values[name] for name in shown if name in members.values}, topics)
+        never = never_committed(assigned, rows, offsets)
+        narrow = [*broker_families(metadata), *self._inventory.families(metadata)]
+        most = choice.max_series - len(self._config.kafka) - len(self._config.communities)  # without what is always there
+        room = max(0, most - sum(len(family.samples) for family in narrow) - self._communities.most_series(alerts))
+        rest = Rest(share_rows, topics, len(shown), room)
+        by_group = {name: rows.get(name, {}) for name in (*shown, *rows)}
+        fits = cut(by_group, topics, rest.left, per_partition=choice.per_partition, more=more, assigned=assigned)
         rows = {name: by_topic for name, by_topic in rows.items() if name in fits.groups}
         changed = self._table.update(rows, topics, edges, fits.whole, aged, now)
         settled = self._ages.settle(read, now)
         if settled:  # somebody reads old messages, whose ages were known roughly until now
             changed += self._table.update(rows, topics, edges, fits.whole, settled, now)
+        self._communities.on(metadata.cluster_id)
         behind = self._communities.update(seen, alerts, edges, self._ages.age, now)
+        kept, cut_off = fitting(
+            [
+                *community_families(self._config, self._communities, behind, seen, groups.values, members.values, now),
+                *narrow,
+            ],
+            most - (room - rest.left) - fits.size,
+        )
         stands = (
             (group, name, row, table.edges)
             for name, table in self._table.topics.items()
@@ -193,23 +229,22 @@ class KafkaLagCollector:
         if reader.replaced > self._replaced:
             errors["ClientReplaced"] += reader.replaced - self._replaced
             self._replaced = reader.replaced
-        listed = {n: g for n, g in shown.items() if n in fits.groups or n not in seen.shown}
+        listed = {name: group for name, group in shown.items() if name in fits.groups}
+        dropped = fits.dropped + rest.dropped + cut_off
         return Reading(
-            families=[
-                *cluster_families(metadata, topics),
-                *self._inventory.families(metadata),
-                *community_families(self._config, self._communities, behind, seen, groups.values, members.values, now),
-            ],
+            families=[*kept, topic_partitions(topic for name, topic in topics.items() if name in fits.named)],
             wide=[
-                *self._text.groups(listed, members.values, self._table.topics, now),
+                *self._text.groups(listed, members.values, assigned, self._table.topics, now),
                 *self._text.topics({n: t for n, t in topics.items() if n in fits.topics}, edges, alerts),
-                *self._text.rows(self._table.topics, changed, now),
+                *self._text.rows(
+                    self._table.topics, changed, {pair: count for pair, count in never.items() if pair[0] in listed}, now
+                ),
                 *self._statuses.parts(statuses if rest.statuses else {}),
                 *self._shares.parts(rest.shares),
                 *(self._inventory.parts(topics) if rest.facts else ()),
             ],
             errors=dict(errors),
-            dropped={"cap": fits.dropped + rest.dropped} if fits.dropped + rest.dropped else {},
+            dropped={"cap": dropped} if dropped else {},
             seen=_words(len(metadata.brokers), len(topics), len(shown), errors),
         )
 
@@ -269,7 +304,7 @@ def _words(brokers: int, topics: int, groups: int, errors: Mapping[str, int]) ->
 
 def build(config: Config) -> KafkaLagCollector:
     """Return the collector for the config."""
-    return KafkaLagCollector(config, _reader(config))
+    return KafkaLagCollector(config, _reader(config), state=_state(config))
 
 
 def take(collector: KafkaLagCollector, before: Config, config: Config) -> KafkaLagCollector:
@@ -281,3 +316,11 @@ def take(collector: KafkaLagCollector, before: Config, config: Config) -> KafkaL
 
 def _reader(config: Config) -> ClusterReader:
     return ClusterReader(config.kafka["public"], client_id="zads-kafka-lag")
+
+
+def _file(config: Config) -> Path:
+    return config.exporters.state_dir / "kafka-lag.json"
+
+
+def _state(config: Config) -> StateFile:
+    return StateFile(_file(config), "totals of communities")

@@ -7,10 +7,10 @@ counts: a forgotten test group does not make a community late.
 from __future__ import annotations
 
 import re
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
+from exporters.kafka_lag.books import AlertTopic, Books
 from exporters.kafka_lag.lag import NO_EDGES, Edges, TopicPartition
 from exporters.kafka_lag.memory import ByTopic, GroupsSeen
 from exporters.kafka_lag.progress import Progress
@@ -18,17 +18,6 @@ from zads.config import Config
 
 Age = Callable[[TopicPartition, int, float], float | None]
 Offsets = Mapping[TopicPartition, int]
-
-
-@dataclass(frozen=True)
-class AlertTopic:
-    """An alert topic: its night and program from its name, its id, its partitions."""
-
-    name: str
-    topic_id: str
-    night: str
-    program: int
-    partitions: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -43,22 +32,28 @@ class Behind:
 
 
 class Communities:
-    """Keep what has to be remembered between collections: commits seen, deliveries and losses counted."""
+    """Count deliveries and losses from collection to collection; `books` is what is remembered, also over restarts."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, books: Books | None = None) -> None:
         self.take(config)
-        self._progress: dict[tuple[str, str, int], Progress] = {}  # community, topic id, partition
-        self._foreign: dict[tuple[str, str, int], int] = {}
-        self._at_first_look: dict[str, dict[tuple[str, int], int]] = {}
-        self._newest_read: dict[str, str] = {}
-        self._unread: dict[tuple[str, str], int] = {}  # community, topic id
-        self._topics: dict[str, AlertTopic] = {}  # by id
+        self.books = books or Books()
         self._missing: set[str] = set()
-        self._moved_at: dict[str, float] = {}
-        self.delivered: dict[tuple[str, int, str], int] = {}
-        self.committed: dict[tuple[str, int], int] = defaultdict(int)
-        self.lost: dict[tuple[str, int], int] = defaultdict(int)
         self.waiting: set[TopicPartition] = set()
+
+    @property
+    def delivered(self) -> Mapping[tuple[str, int, str], int]:
+        """Alerts that were committed, by community, program and night."""
+        return self.books.delivered
+
+    @property
+    def committed(self) -> Mapping[tuple[str, int], int]:
+        """Alerts that were committed, by community and program."""
+        return self.books.committed
+
+    @property
+    def lost(self) -> Mapping[tuple[str, int], int]:
+        """Alerts that were deleted unread, by community and program."""
+        return self.books.lost
 
     def take(self, config: Config) -> None:
         """Go on with other communities; what is known of those that stay is kept."""
@@ -66,6 +61,10 @@ class Communities:
         self._patterns = {c.name: [re.compile(p) for p in c.groups] for c in config.communities if c.commits}
         self._public = set(config.stream.public_programs)
         self._owners: dict[str, tuple[str, ...]] = {}
+
+    def on(self, cluster: str) -> None:
+        """Note which cluster is looked at, by its id."""
+        self.books = self.books.on(cluster)
 
     def groups_of(self, name: str, groups: Iterable[str]) -> list[str]:
         """Return the groups that belong to the community."""
@@ -99,8 +98,8 @@ class Communities:
         for name in self._communities:
             mine = self.groups_of(name, seen.kept)
             for topic in public:
-                self.delivered.setdefault((name, topic.program, topic.night), 0)
-            if not mine and (not seen.complete or self.groups_of(name, seen.unknown)):
+                self.books.delivered.setdefault((name, topic.program, topic.night), 0)
+            if self._is_hidden(name, mine, seen):
                 continue  # nothing is known of it: not even that it committed nothing
             offsets = _furthest([seen.kept[group] for group in mine], topics)
             self._first_look(name, public, offsets, now)
@@ -108,22 +107,39 @@ class Communities:
             for topic in public:
                 if topic in business:
                     result.append(self._look(name, topic, offsets, edges.get(topic.name, NO_EDGES), age, now))
-                elif (name, topic.topic_id) in self._unread:
+                elif (name, topic.topic_id) in self.books.unread:
                     # Skipped for good, by a reader that went on to a later night: still counted when it is deleted.
                     self._look(name, topic, offsets, edges.get(topic.name, NO_EDGES), age, now)
         return result
 
     def idle_seconds(self, now: float) -> dict[str, float]:
         """Return how long ago each community last committed something new."""
-        return {name: now - at for name, at in self._moved_at.items()}
+        return {name: now - at for name, at in self.books.moved_at.items()}
+
+    def most_series(self, topics: Mapping[str, AlertTopic]) -> int:
+        """Return how many series there may be of the communities that commit offsets, once these topics were looked at."""
+        nights = {(t.program, t.night) for t in (*topics.values(), *self.books.topics.values()) if t.program in self._public}
+        # Lag, seconds and deliveries per night; commits and losses per program; idle time, members.
+        return len(self._communities) * (3 * len(nights) + 2 * len(self._public) + 2)
+
+    def _is_hidden(self, name: str, mine: list[str], seen: GroupsSeen) -> bool:
+        """Tell whether a group of the community may be out of sight: the furthest one would be missing."""
+        had = self.books.groups.get(name, set())
+        if seen.complete and not self.groups_of(name, seen.unknown):
+            self.books.remember_groups(name, mine)
+            return False
+        if not mine or had.difference(mine):
+            return True
+        self.books.remember_groups(name, mine)
+        return False
 
     def _first_look(self, name: str, public: list[AlertTopic], offsets: Offsets, now: float) -> None:
         """Note what had been committed before this exporter began to count."""
-        if name in self._at_first_look:
+        if name in self.books.at_first_look:
             return
         ids = {topic.name: topic.topic_id for topic in public}
-        self._at_first_look[name] = {(ids[t], n): offset for (t, n), offset in offsets.items() if t in ids}
-        self._moved_at[name] = now
+        self.books.at_first_look[name] = {(ids[t], n): offset for (t, n), offset in offsets.items() if t in ids}
+        self.books.moved_at.setdefault(name, now)
 
     def _business(
         self, name: str, public: list[AlertTopic], offsets: Offsets, edges: Mapping[str, Edges]
@@ -136,7 +152,7 @@ class Communities:
         """
         read = {topic.name for topic in public if any((topic.name, n) in offsets for n in topic.partitions)}
         newest = max((topic.night for topic in public if topic.name in read), default="")
-        since = self._newest_read[name] = max(newest, self._newest_read.get(name, ""))
+        since = self.books.newest_read[name] = max(newest, self.books.newest_read.get(name, ""))
         if not since:
             full = {t.night for t in public if any(end > 0 for end in edges.get(t.name, NO_EDGES).end.values())}
             since = max(full or {t.night for t in public}, default="")
@@ -157,7 +173,7 @@ class Communities:
             oldest = age(part, unread, now)
             known = known and oldest is not None
             seconds = max(seconds, oldest or 0.0)
-        self._unread[name, topic.topic_id] = alerts
+        self.books.unread[name, topic.topic_id] = alerts
         return Behind(name, topic.program, topic.night, alerts, seconds if known else None)
 
     def _own(self, name: str, topic: AlertTopic, number: int, commit: int | None, end: int | None) -> int | None:
@@ -167,12 +183,12 @@ class Communities:
         anew says nothing about it: its reader will begin anew, and must not look caught up.
         """
         key = (name, topic.topic_id, number)
-        if key not in self._progress and commit is not None and end is not None and commit > end:
-            self._foreign[key] = commit
-        if self._foreign.get(key, -1) == commit:
+        if key not in self.books.progress and commit is not None and end is not None and commit > end:
+            self.books.foreign[key] = commit
+        if self.books.foreign.get(key, -1) == commit:
             return None
         if commit is not None:
-            self._foreign.pop(key, None)
+            self.books.foreign.pop(key, None)
         return commit
 
     def _advance(
@@ -180,38 +196,34 @@ class Communities:
     ) -> None:
         """Count what was committed since the last collection, and what was deleted unread."""
         key = (name, topic.topic_id, number)
-        progress = self._progress.get(key)
+        progress = self.books.progress.get(key)
         if progress is None:
             if start is None:
                 return  # counted from the next collection on, when it is known where the log starts
-            before = None if key in self._foreign else self._at_first_look[name].get((topic.topic_id, number))
-            progress = self._progress[key] = Progress(before, start)
+            before = self.books.at_first_look[name].pop((topic.topic_id, number), None)
+            before = None if key in self.books.foreign else before
+            progress = self.books.progress[key] = Progress(before, start)
         delivered, lost, moved = progress.advance(position, start)
-        self.delivered[name, topic.program, topic.night] += delivered
-        self.committed[name, topic.program] += delivered
-        self.lost[name, topic.program] += lost
+        self.books.delivered[name, topic.program, topic.night] += delivered
+        self.books.committed[name, topic.program] += delivered
+        self.books.lost[name, topic.program] += lost
         if moved:
-            self._moved_at[name] = now
+            self.books.moved_at[name] = now
 
     def _forget_gone(self, public: list[AlertTopic]) -> None:
         """Count what was unread in topics that are gone for two collections or were made anew, and forget them."""
-        living = {topic.topic_id: topic for topic in public}
+        living, topics = {topic.topic_id: topic for topic in public}, self.books.topics
         names = {topic.name for topic in public}
-        absent = {identity for identity in self._topics if identity not in living}
-        gone = {i for i in absent if i in self._missing or self._topics[i].name in names}
+        absent = {identity for identity in topics if identity not in living}
+        gone = {i for i in absent if i in self._missing or topics[i].name in names}
         self._missing = absent - gone
         for identity in gone:
-            topic = self._topics.pop(identity)
+            topic = topics.pop(identity)
             for name in self._communities:
-                self.lost[name, topic.program] += self._unread.pop((name, identity), 0)
-        self._topics.update(living)
+                self.books.lost[name, topic.program] += self.books.unread.pop((name, identity), 0)
+        topics.update(living)
         if gone:
-            self._progress = {key: value for key, value in self._progress.items() if key[1] not in gone}
-            self._foreign = {key: value for key, value in self._foreign.items() if key[1] not in gone}
-            for name, offsets in self._at_first_look.items():
-                self._at_first_look[name] = {key: value for key, value in offsets.items() if key[0] not in gone}
-            nights = {(topic.program, topic.night) for topic in self._topics.values()}
-            self.delivered = {key: count for key, count in self.delivered.items() if key[1:] in nights}
+            self.books.forget(gone)
 
 
 def _furthest(committed: list[ByTopic], topics: Mapping[str, AlertTopic]) -> dict[TopicPartition, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from prometheus_client.metrics_core import Metric
 
@@ -21,15 +21,21 @@ def lag_known(config: Config) -> Metric:
     return family
 
 
-def cluster_families(metadata: Metadata, topics: Mapping[str, Topic]) -> list[Metric]:
-    """Return brokers and numbers of partitions."""
-    brokers, info, partitions = gauge("kafka_brokers"), gauge("kafka_broker_info"), gauge("kafka_topic_partitions")
+def broker_families(metadata: Metadata) -> list[Metric]:
+    """Return the brokers."""
+    brokers, info = gauge("kafka_brokers"), gauge("kafka_broker_info")
     brokers.add_metric([], len(metadata.brokers))
     for broker, (host, port) in metadata.brokers.items():
         info.add_metric([str(broker), f"{host}:{port}"], 1)
-    for topic in topics.values():
+    return [brokers, info]
+
+
+def topic_partitions(topics: Iterable[Topic]) -> Metric:
+    """Return the number of partitions of each topic."""
+    partitions = gauge("kafka_topic_partitions")
+    for topic in topics:
         partitions.add_metric([topic.name], len(topic.leaders))
-    return [brokers, info, partitions]
+    return partitions
 
 
 def community_families(
@@ -49,7 +55,10 @@ def community_families(
         if behind.seconds is not None:
             seconds.add_metric(labels, behind.seconds)
     delivered = counter("zads_community_delivered_alerts_total")
+    commits = {community.name for community in config.communities if community.commits}
     for (name, program, night), number in communities.delivered.items():
+        if name not in commits:
+            continue  # of a community that was watched once
         delivered.add_metric([name, str(program), night], number)
     total, lost = counter("zads_community_committed_alerts_total"), counter("zads_community_lost_alerts_total")
     idle, count = gauge("zads_community_idle_seconds"), gauge("zads_community_members")

@@ -22,8 +22,8 @@ class GroupsSeen:
 
     `shown` are those just read, and those of groups whose read failed, for three collections. `kept` has in
     addition groups that a listing without errors lacks, for as long: just after a coordinator moved, nobody
-    lists its groups. Of the groups in `unknown` nothing is known any more; unless the listing was `complete`,
-    there may be groups that nobody has named.
+    lists its groups. Of the groups in `unknown` nothing is known any more; unless the listings have been `complete`
+    for a while, there may be groups that nobody has named.
     """
 
     shown: Mapping[str, ByTopic] = field(default_factory=dict)
@@ -38,6 +38,7 @@ class GroupMemory:
     def __init__(self) -> None:
         self._offsets: dict[str, ByTopic] = {}
         self._missed: dict[str, int] = {}
+        self._settling = 0
 
     def update(self, listed: Answer[Group], committed: Answer[dict[str, TopicOffsets]]) -> GroupsSeen:
         """Take one collection's answers."""
@@ -57,7 +58,9 @@ class GroupMemory:
                     shown[name] = self._offsets[name]
         self._offsets, self._missed = kept, {name: count for name, count in missed.items() if name in kept}
         unknown = frozenset(n for n in committed.failed if isinstance(n, str) and n not in kept)
-        return GroupsSeen(shown, kept, unknown, complete)
+        # A coordinator that has just become one lists nothing until it has begun to load its groups.
+        self._settling = HELD_FOR if not complete else max(0, self._settling - 1)
+        return GroupsSeen(shown, kept, unknown, not self._settling)
 
     def _fill(self, shown: dict[str, ByTopic], group: str, topic: str, number: int) -> None:
         """Put in one partition's last offset."""

@@ -16,6 +16,17 @@ class Progress:
         self._counted = start if commit is None else max(commit, start)  # what is committed beyond is delivered
         self._handled = self._counted  # up to here everything is delivered or lost
 
+    @classmethod
+    def restored(cls, commit: int | None, counted: int, handled: int) -> Progress:
+        """Return the progress of which these are the state()."""
+        progress = cls(commit, counted)
+        progress._counted, progress._handled = counted, handled
+        return progress
+
+    def state(self) -> tuple[int | None, int, int]:
+        """Return what has to survive a restart: the last commit, up to where deliveries and losses are counted."""
+        return self._commit, self._counted, self._handled
+
     def advance(self, commit: int | None, start: int | None) -> tuple[int, int, bool]:
         """Return what was delivered and lost since the last call, and whether the commit moved.
 

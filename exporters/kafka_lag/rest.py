@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sized
+from collections.abc import Iterable, Sized
+
+from prometheus_client.metrics_core import Metric
 
 from exporters.kafka_lag.inventory import PER_TOPIC
 from exporters.kafka_lag.shares import ShareLag
@@ -40,3 +42,16 @@ class Rest:
             return True, size + wanted
         self.dropped += wanted
         return False, size
+
+
+def fitting(families: Iterable[Metric], most: int) -> tuple[list[Metric], int]:
+    """Return the families that fit into `most` series, those that come first before the others, and how many series do not."""
+    kept, dropped = list[Metric](), 0
+    for family in families:
+        size = len(family.samples)
+        if size <= most:
+            kept.append(family)
+            most -= size
+        else:
+            dropped += size
+    return kept, dropped

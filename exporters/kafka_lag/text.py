@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from operator import attrgetter
 
-from exporters.kafka_lag.communities import AlertTopic
+from exporters.kafka_lag.books import AlertTopic
 from exporters.kafka_lag.lag import Edges
 from exporters.kafka_lag.table import Row, TopicRows
 from zads.kafka import Group, Membership, Topic
@@ -14,10 +14,11 @@ from zads.snapshot import Part, WideFamily, escape
 STATES = ("Stable", "Empty", "Dead", "PreparingRebalance", "CompletingRebalance", "Assigning", "Reconciling")
 # Of a row on which no partition's end was ever read nothing is said but what it committed.
 _KNOWN = frozenset({"kafka_consumergroup_lag_sum", "zads_consumergroup_retention_used_ratio"})
+_UNCOMMITTED = "zads_consumergroup_uncommitted_partitions"
 _SUMS: dict[str, Callable[[Row], float]] = {
     "kafka_consumergroup_lag_sum": attrgetter("lag"),
     "kafka_consumergroup_current_offset_sum": attrgetter("committed"),
-    "zads_consumergroup_uncommitted_partitions": attrgetter("missing"),
+    _UNCOMMITTED: attrgetter("missing"),
     "zads_consumergroup_unknown_partitions": attrgetter("unknown"),
     "zads_consumergroup_lost_messages": attrgetter("lost"),
     "zads_consumergroup_offset_beyond_end": attrgetter("beyond"),
@@ -69,8 +70,17 @@ class LagText:
         self._families = {name: WideFamily(name) for name in names}
         self._topics: dict[str, _TopicText] = {}
 
-    def rows(self, tables: Mapping[str, TopicRows], changed: Iterable[TopicRows], now: float) -> list[Part]:
-        """Return what stands per group and topic, and per partition of them."""
+    def rows(
+        self,
+        tables: Mapping[str, TopicRows],
+        changed: Iterable[TopicRows],
+        never: Mapping[tuple[str, str], int],
+        now: float,
+    ) -> list[Part]:
+        """Return what stands per group and topic, and per partition of them.
+
+        `never` counts the partitions by group and topic where a group is to read and has committed nothing.
+        """
         again = {id(table) for table in changed}
         for name, table in tables.items():
             if id(table) in again:
@@ -82,7 +92,8 @@ class LagText:
                 ]
         parts: list[Part] = []
         for index, family in enumerate(_SUMS):
-            self._add(parts, family, [table.sums[index] for table in tables.values()])
+            more = [Part(self._families[family].lines(never.items()))] if family == _UNCOMMITTED else []
+            self._add(parts, family, [*(table.sums[index] for table in tables.values()), *more])
         seconds, idle, each = list[str](), list[str](), list[str]()
         for name, table in tables.items():
             for group, row in table.rows.items():
@@ -108,6 +119,7 @@ class LagText:
         self,
         groups: Mapping[str, Group],
         members: Mapping[str, Membership],
+        assigned: Mapping[str, Mapping[str, int]],
         tables: Mapping[str, TopicRows],
         now: float,
     ) -> list[Part]:
@@ -141,7 +153,7 @@ class LagText:
             ),
             (
                 "zads_consumergroup_assigned_partitions",
-                (((name, topic), n) for name, who in described.items() for topic, n in (who.assigned or {}).items()),
+                (((name, topic), n) for name in described for topic, n in assigned.get(name, {}).items()),
             ),
             ("zads_consumergroup_sum_lag", (((name,), lag) for name, lag in total.items())),
             ("zads_consumergroup_max_lag", (((name,), lag) for name, lag in biggest.items())),

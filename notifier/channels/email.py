@@ -117,6 +117,7 @@ class EmailChannel:
                     smtp.starttls(context=ssl.create_default_context())
                 if self._settings.username and self._password:
                     smtp.login(self._settings.username, self._password)
+                smtp.ehlo_or_helo_if_needed()
                 handed_over = True
                 smtp.sendmail(self._settings.sender, [recipient], mail)
                 taken = True

@@ -138,7 +138,7 @@ class SlackChannel:
         response: Any = error.response
         status = int(getattr(response, "status_code", 200) or 200)
         try:
-            name = str(response.get("error", "unknown"))
+            name = str(response.get("error") or "it names no error")
         except (AttributeError, ValueError):
             name = str(getattr(response, "data", "")) or f"HTTP {status}"
         headers = {key.lower(): value for key, value in (getattr(response, "headers", None) or {}).items()}

@@ -7,7 +7,7 @@ import sqlite3
 
 from notifier.model import PAGE
 from notifier.plan import Plan
-from notifier.store.incidents import Incidents, next_step
+from notifier.store.incidents import CLOCKS_DIFFER, Incidents, next_step
 
 
 class Escalation(Incidents):
@@ -52,11 +52,12 @@ class Escalation(Incidents):
                 channels |= self._open_again(db, row, why, now)
         return channels
 
-    def unacknowledge(self, incident: int, why: str) -> set[str]:
-        """Take an acknowledgement back; who was told is told again."""
+    def unacknowledge(self, incident: int, why: str, said: float | None = None) -> set[str]:
+        """Take an acknowledgement back, unless a newer one was given than what was `said` elsewhere; who was told is told again."""
         now = self._clock()
         with self._write() as db:
-            row = db.execute("SELECT * FROM incidents WHERE id=? AND state='acknowledged'", (incident,)).fetchone()
+            query = "SELECT * FROM incidents WHERE id=? AND state='acknowledged' AND acknowledged_at<=?"
+            row = db.execute(query, (incident, now if said is None else said + CLOCKS_DIFFER)).fetchone()
             return set() if row is None else self._open_again(db, row, why, now)
 
     def _open_again(self, db: sqlite3.Connection, row: sqlite3.Row, why: str, now: float) -> set[str]:

@@ -74,9 +74,22 @@ class History(Statistics):
         query = "SELECT * FROM incidents INDEXED BY incidents_now WHERE state!='resolved' ORDER BY id"
         return [self._incident(row) for row in self._read(query)]
 
+    def pagerduty_keys(self) -> dict[str, int]:
+        """Return the open incidents that PagerDuty was told of, by the key it knows them by."""
+        rows = self._read(
+            "SELECT r.value AS key, i.id AS id FROM incidents i JOIN refs r ON r.incident=i.id"
+            " AND r.channel='pagerduty' AND r.name='key' WHERE i.state!='resolved'"
+        )
+        return {row["key"]: row["id"] for row in rows}
+
     def recent_incidents(self, limit: int = 50) -> list[Incident]:
         """Return the newest incidents, newest first."""
         return [self._incident(row) for row in self._read("SELECT * FROM incidents ORDER BY id DESC LIMIT ?", limit)]
+
+    def ended_incidents(self, limit: int = 10) -> list[Incident]:
+        """Return the newest incidents that are over, newest first."""
+        query = "SELECT * FROM incidents WHERE state='resolved' ORDER BY id DESC LIMIT ?"
+        return [self._incident(row) for row in self._read(query, limit)]
 
     def incident(self, number: int) -> Incident | None:
         """Return one incident."""
@@ -107,9 +120,7 @@ class History(Statistics):
     def timeline(self, number: int) -> list[tuple[float, str]]:
         """Return what happened to an incident: (when, what in words)."""
         return [
-            (entry.at, entry.words or _in_words(entry))
-            for entry in self.entries(number)
-            if entry.words or entry.outcome
+            (entry.at, entry.words or _in_words(entry)) for entry in self.entries(number) if entry.words or entry.outcome
         ]
 
     def queue(self) -> dict[str, tuple[int, float]]:

@@ -16,6 +16,7 @@ REOPEN_WITHIN = 1800.0
 # was away, the end was none, and the alert kept its startsAt).
 OVERTAKEN_WITHIN = 120.0
 _REFUSED_KEPT, _REFUSED_MOST = 200, 100_000
+CLOCKS_DIFFER = 60.0  # seconds between a provider's clock and ours
 # Who hears of an incident, by channel: its own list and persons beside it.
 _HEARS = "INSERT OR IGNORE INTO audience (incident, channel, target, listed) VALUES (?,?,?,?)"
 # What fires anew is told to those whom it concerns now, and its end also to those whom its last end has not reached.
@@ -122,16 +123,16 @@ class Incidents(Windows):
         if recent is not None:
             db.execute(
                 "UPDATE incidents SET state='firing', labels=?, annotations=?, severity=?, starts_at=?, latest_starts_at=?,"
-                " source=?, resolved_at=NULL, ending='', acknowledged_at=NULL, acknowledged_by='', reminded_at=?, step=1, step_at=?"
-                " WHERE id=?",
-                (labels, notes, alert.severity, starts_at, starts_at, alert.source, now, step_at, recent["id"]),
+                " source=?, resolved_at=NULL, ending='', acknowledged_at=NULL, acknowledged_by='', reminded_at=?, fired_at=?, step=1,"
+                " step_at=? WHERE id=?",
+                (labels, notes, alert.severity, starts_at, starts_at, alert.source, now, now, step_at, recent["id"]),
             )
             db.execute(_FORGET_AUDIENCE, (recent["id"],))
             return int(recent["id"])
         cursor = db.execute(
             "INSERT INTO incidents (fingerprint, state, severity, labels, annotations, starts_at, latest_starts_at, source,"
-            " opened_at, reminded_at, step_at) VALUES (?,'firing',?,?,?,?,?,?,?,?,?)",
-            (alert.fingerprint, alert.severity, labels, notes, starts_at, starts_at, alert.source, now, now, step_at),
+            " opened_at, reminded_at, fired_at, step_at) VALUES (?,'firing',?,?,?,?,?,?,?,?,?,?)",
+            (alert.fingerprint, alert.severity, labels, notes, starts_at, starts_at, alert.source, now, now, now, step_at),
         )
         return int(cursor.lastrowid or 0)
 
@@ -216,13 +217,18 @@ class Incidents(Windows):
 
     # -- what people and the watch do --------------------------------------------------------
 
-    def acknowledge(self, incident: int, by: str) -> set[str]:
-        """Acknowledge a firing incident; return the channels that have to tell it."""
+    def acknowledge(self, incident: int, by: str, said: float | None = None) -> set[str]:
+        """Acknowledge a firing incident; return the channels that have to tell it.
+
+        `said`: when it was said elsewhere. What was said before the incident last fired anew is about its past.
+        """
         now = self._clock()
         with self._write() as db:
             changed = db.execute(
-                "UPDATE incidents SET state='acknowledged', acknowledged_at=?, acknowledged_by=? WHERE id=? AND state='firing'",
-                (now, by, incident),
+                "UPDATE incidents SET state='acknowledged', acknowledged_at=?, acknowledged_by=? WHERE id=? AND state='firing'"
+                " AND ? >= MAX(fired_at, IFNULL((SELECT MAX(at) FROM events e WHERE e.incident=incidents.id"
+                " AND e.status LIKE 'acknowledged by%'), 0))-?",
+                (now, by, incident, now if said is None else said, CLOCKS_DIFFER),
             )
             if not changed.rowcount:
                 return set()

@@ -4,27 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 
-ABOUT = ("community", "service", "host", "channel", "job")  # labels that say what an incident is about
-
-
-def _words(row: str) -> str:
-    """Return the SQL of an incident's text: its labels' values and its summary."""
-    return (
-        f"(SELECT IFNULL(group_concat(value, ' '), '') FROM json_each({row}.labels)) || ' '"
-        f" || IFNULL(json_extract({row}.annotations, '$.summary'), '')"
-    )
-
-
-def _facets(row: str) -> str:
-    """Return the SQL of an incident's facets: see notifier.store.search."""
-    about = "', '".join(ABOUT)
-    return (
-        f"'severity' || hex(lower(substr({row}.severity, 1, 100)))"
-        f" || IFNULL((SELECT group_concat(' about' || hex(lower(substr(value, 1, 100))), '') FROM json_each({row}.labels)"
-        f" WHERE key IN ('{about}')), '')"
-    )
-
-
 _FIRST = (
     """CREATE TABLE incidents (
         id INTEGER PRIMARY KEY, fingerprint TEXT NOT NULL, state TEXT NOT NULL, severity TEXT NOT NULL,
@@ -78,6 +57,8 @@ _FOURTH = (
     "ALTER TABLE incidents ADD COLUMN step INTEGER NOT NULL DEFAULT 1",
     "ALTER TABLE incidents ADD COLUMN step_at REAL",
     "CREATE INDEX incidents_step ON incidents (step_at) WHERE step_at IS NOT NULL",
+    # When it last fired anew: what was said before is about its past.
+    "ALTER TABLE incidents ADD COLUMN fired_at REAL NOT NULL DEFAULT 0",
     # Whom it was told to: the channels' own lists ('') and persons beside them.
     """CREATE TABLE audience (
         incident INTEGER NOT NULL, channel TEXT NOT NULL, target TEXT NOT NULL, listed INTEGER NOT NULL DEFAULT 0,
@@ -100,16 +81,23 @@ _FIFTH = (
     "CREATE INDEX deliveries_waits ON deliveries (channel, target, created_at) WHERE state IN ('pending','claimed')",
     "CREATE INDEX deliveries_parked ON deliveries (channel) WHERE state='parked'",
     "CREATE INDEX attempts_failed ON attempts (id) WHERE outcome IN ('retry','parked','refused')",
-    # The words of an incident; `facets` are whole values as words that no text contains: severity, and what it is about.
-    'CREATE VIRTUAL TABLE incident_text USING fts5(words, facets, tokenize="unicode61 remove_diacritics 2")',
-    f"INSERT INTO incident_text (rowid, words, facets) SELECT id, {_words('i')}, {_facets('i')} FROM incidents i",
-    "CREATE TRIGGER incident_text_new AFTER INSERT ON incidents BEGIN"
-    f" INSERT INTO incident_text (rowid, words, facets) VALUES (new.id, {_words('new')}, {_facets('new')}); END",
+    # What is searched for. `facets` are whole values, written so that no text contains them: severity and what it is about.
+    """CREATE VIEW incident_words AS SELECT id,
+        (SELECT IFNULL(group_concat(value, ' '), '') FROM json_each(labels)) || ' '
+            || IFNULL(json_extract(annotations, '$.summary'), '') AS words,
+        'severity' || hex(lower(substr(severity, 1, 100)))
+            || IFNULL((SELECT group_concat(' about' || hex(lower(substr(value, 1, 100))), '') FROM json_each(labels)
+                WHERE key IN ('community', 'service', 'host', 'channel', 'job')), '') AS facets
+        FROM incidents""",
+    "CREATE VIRTUAL TABLE incident_text USING fts5(words, facets, tokenize=\"unicode61 remove_diacritics 2\")",
+    "INSERT INTO incident_text (rowid, words, facets) SELECT id, words, facets FROM incident_words",
+    """CREATE TRIGGER incident_text_new AFTER INSERT ON incidents BEGIN
+        INSERT INTO incident_text (rowid, words, facets) SELECT id, words, facets FROM incident_words WHERE id=new.id; END""",
     # Most repetitions change nothing that is searched for.
-    "CREATE TRIGGER incident_text_changed AFTER UPDATE OF labels, annotations, severity ON incidents"
-    " WHEN old.labels IS NOT new.labels OR old.severity IS NOT new.severity"
-    " OR json_extract(old.annotations, '$.summary') IS NOT json_extract(new.annotations, '$.summary') BEGIN"
-    f" UPDATE incident_text SET words={_words('new')}, facets={_facets('new')} WHERE rowid=new.id; END",
+    """CREATE TRIGGER incident_text_changed AFTER UPDATE OF labels, annotations, severity ON incidents
+        WHEN old.labels IS NOT new.labels OR old.severity IS NOT new.severity
+            OR json_extract(old.annotations, '$.summary') IS NOT json_extract(new.annotations, '$.summary') BEGIN
+        UPDATE incident_text SET (words, facets)=(SELECT words, facets FROM incident_words WHERE id=new.id) WHERE rowid=new.id; END""",
     "CREATE TRIGGER incident_text_gone AFTER DELETE ON incidents BEGIN DELETE FROM incident_text WHERE rowid=old.id; END",
 )
 _STEPS = (_FIRST, _SECOND, _THIRD, _FOURTH, _FIFTH)

@@ -7,14 +7,16 @@ import math
 import sqlite3
 import time
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
+from notifier.plan import Planner
 from notifier.store.search import Search
 
 _DAY = 86400
 _NOISIEST = 10
-_KEPT = 60.0  # seconds
+_KEPT, _LONGEST = 60.0, 20.0  # seconds
 _CHANNELS = (
     "WITH RECURSIVE c(name) AS (SELECT MIN(channel) FROM deliveries UNION ALL"
     " SELECT (SELECT MIN(channel) FROM deliveries WHERE channel>c.name) FROM c WHERE c.name IS NOT NULL)"
@@ -64,17 +66,20 @@ class Numbers:
 class Statistics(Search):
     """What people ask after a season."""
 
+    def __init__(self, file: Path, plan: Planner, *, owner: bool = True, clock: Callable[[], float] = time.time) -> None:
+        self._counted: dict[int, tuple[float, Numbers]] = {}  # by days: when, what
+        super().__init__(file, plan, owner=owner, clock=clock)
+
     def numbers(self, days: int) -> Numbers:
         """Return the statistics of the last days; at most a minute old.
 
         Raises TooSlow, sqlite3.Error.
         """
-        known: dict[int, tuple[float, Numbers]] = self.__dict__.setdefault("_numbers", {})
-        at, numbers = known.get(days, (-math.inf, Numbers(days)))
+        at, numbers = self._counted.get(days, (-math.inf, Numbers(days)))
         if time.monotonic() - at >= _KEPT:
-            with self._apart() as db:
+            with self._apart(_LONGEST) as db:
                 numbers = _count(db, days, self._clock())
-            known[days] = (time.monotonic(), numbers)
+            self._counted[days] = (time.monotonic(), numbers)
         return numbers
 
 
@@ -89,7 +94,9 @@ def _count(db: sqlite3.Connection, days: int, now: float) -> Numbers:
     answered, ended = defaultdict[str, list[float]](list), defaultdict[str, list[float]](list)
     per_day: dict[str, Counter[str]] = {date: Counter() for date in dates}
     unanswered, often, fired = 0, Counter[str](), Counter[str]()
-    query = "SELECT opened_at, resolved_at, starts_at, acknowledged_at, severity, fingerprint FROM incidents WHERE opened_at>=?"
+    query = (
+        "SELECT opened_at, resolved_at, starts_at, acknowledged_at, severity, fingerprint FROM incidents WHERE opened_at>=?"
+    )
     db.row_factory = None
     for opened, resolved, starts, acknowledged, severity, fingerprint in db.execute(query, (first,)):
         day = dates[min(max(int(opened // _DAY) - today + days - 1, 0), days - 1)]
@@ -103,8 +110,8 @@ def _count(db: sqlite3.Connection, days: int, now: float) -> Numbers:
             unanswered += acknowledged is None and severity == "page"
     sent: dict[str, dict[str, int]] = {date: {} for date in dates}
     for (channel,) in db.execute(_CHANNELS).fetchall():
-        for day, date in enumerate(dates, first // _DAY):
-            count = db.execute(_SENT, (channel, day * _DAY, (day + 1) * _DAY)).fetchone()[0]
+        for number, date in enumerate(dates, first // _DAY):
+            count = db.execute(_SENT, (channel, number * _DAY, (number + 1) * _DAY)).fetchone()[0]
             if count:
                 sent[date][channel] = count
     return Numbers(

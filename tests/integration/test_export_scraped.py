@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.test_kafka_lag_cli import free_port
+from zads import apply_programs
 from zads.config import load
 from zads.web_config import _hash as hash_like
 
@@ -161,6 +162,9 @@ def test_prometheus_scrapes_over_tls_with_a_password(site: Site) -> None:
         collectors = {job: site.query(f'zads_collector_success{{job="{job}",collector="{job}"}}') for job in NAMES}
         assert all(collectors.values()), "each job's path is its own exporter's"
         assert site.query('zads_cluster_up{cluster="public"}') == {"kafka-lag": 0.0}
+        # What `zads config apply` asks after a reload: Prometheus runs with what was written.
+        files = {name: (site.rendered / name).read_text() for name in ("prometheus.yml", "thresholds.rules.yml")}
+        apply_programs._prometheus_loaded(f"127.0.0.1:{site.ports['prometheus']}", files, site.rendered)
         port = site.ports["all" if site.one_process else "services"]
         context = ssl.create_default_context(cafile=str(site.folder / "server.pem"))
         context.check_hostname = False

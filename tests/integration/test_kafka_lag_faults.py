@@ -49,12 +49,15 @@ def eventually(look: Callable[[], Any], seconds: float = 40.0) -> Any:
 
 
 class Pair:
-    """Two brokers; the first is the controller too. Topics on both, and one that only the second holds."""
+    """Two brokers; the first is the controller too. Topics on both, and one that only the second holds.
 
-    def __init__(self, folder: Path) -> None:
+    `copies` is how many brokers know what a group committed.
+    """
+
+    def __init__(self, folder: Path, copies: int = 2) -> None:
         port = free_pair()
         voters = f"1@127.0.0.1:{port + 1}"
-        replicas = "offsets.topic.replication.factor=2\n"
+        replicas = f"offsets.topic.replication.factor={copies}\n"
         self.one = Node(folder / "one", port=port, voters=voters, extra=QUICK + replicas)
         second = free_pair()
         self.two = Node(
@@ -70,7 +73,7 @@ class Pair:
         self.two.start()
         self.bootstrap = [self.one.address, self.two.address]
         self.config = parse(
-            f"[kafka.public]\nbootstrap = {self.bootstrap}\n[exporters]\ninterval = '500ms'\n"
+            f"[kafka.public]\nbootstrap = {self.bootstrap}\n[exporters]\ninterval = '500ms'\nstate_dir = '{folder}/state'\n"
             '[[community]]\nname = "lasair"\ngroups = ["group-.*"]\n'
         )
 
@@ -179,7 +182,9 @@ def test_a_broker_that_hangs_does_not_stop_the_others_and_the_client_is_replaced
 def test_a_cluster_that_restarts_is_found_again_by_the_same_exporter(tmp_path: Path) -> None:
     """Stopped for some seconds: it does not answer, values vanish after three intervals; back again, all is right."""
     node = Node(tmp_path / "node").start()
-    config = parse(f'[kafka.public]\nbootstrap = ["{node.address}"]\n[exporters]\ninterval = "300ms"\n')
+    config = parse(
+        f'[kafka.public]\nbootstrap = ["{node.address}"]\n[exporters]\ninterval = "300ms"\nstate_dir = "{tmp_path}/state"\n'
+    )
     admin = KafkaAdminClient(bootstrap_servers=node.address)
     admin.create_topics([NewTopic("t", 1, 1)])
     admin.close()

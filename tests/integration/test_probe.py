@@ -176,7 +176,9 @@ def test_it_is_in_no_group_and_commits_nothing(node: Node, tmp_path: Path) -> No
     assert (code, json.loads(text)["alerts"]) == (0, 8)
     reader.metadata()
     assert not reader.groups().values
-    code, text = probe(*arguments, "--group", "a-probe", "--seconds", "20", folder=tmp_path)
+    # Longer than the 5 s after which a consumer commits by itself.
+    arguments = ("--bootstrap", node.address, "--night", "20260503", "--from", "earliest", "--seconds", "9", "--json")
+    code, text = probe(*arguments, "--group", "a-probe", folder=tmp_path)
     assert (code, json.loads(text)["alerts"]) == (0, 8), text
     reader.metadata()
     groups = reader.groups().values

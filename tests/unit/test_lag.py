@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from bisect import bisect_left
 from collections.abc import Mapping
 
@@ -343,23 +344,27 @@ _OFFSETS = st.dictionaries(st.integers(0, 5), st.integers(0, 300), max_size=6)
 
 
 @given(
-    commits=st.lists(_OFFSETS, min_size=1, max_size=4),
+    asked=st.lists(st.dictionaries(st.integers(0, 5), st.integers(-1, 300), max_size=6), min_size=1, max_size=4),
     starts=_OFFSETS,
     lengths=_OFFSETS,
     unsure=st.sets(st.integers(0, 5), max_size=1),
     each=st.booleans(),
 )
 def test_whole_columns_say_what_partition_by_partition_says(
-    commits: list[dict[int, int]], starts: dict[int, int], lengths: dict[int, int], unsure: set[int], *, each: bool
+    asked: list[dict[int, int]], starts: dict[int, int], lengths: dict[int, int], unsure: set[int], *, each: bool
 ) -> None:
-    """Rows in which nothing is special are measured another way; sums, ages and text are those of partition_lag()."""
+    """Rows in which nothing is special are measured another way; sums, ages and text are those of partition_lag().
+
+    -1 is Kafka's word for no commit.
+    """
     ends = {number: starts.get(number, 0) + length for number, length in lengths.items()}
 
     def since(part: tuple[str, int], offset: int) -> float | None:
         return None if part[1] in unsure else 1000.0 + offset // 7 + 50 * part[1]
 
     topic = Topic("t%d", "id", dict.fromkeys(range(5), 1))
-    groups = {f'g%s"{index}': {"t%d": TopicOffsets.of(offsets)} for index, offsets in enumerate(commits)}
+    groups = {f'g%s"{index}': {"t%d": TopicOffsets.of(offsets)} for index, offsets in enumerate(asked)}
+    commits = [{number: offset for number, offset in offsets.items() if offset >= 0} for offsets in asked]
     table = LagTable(since, each_partition_seconds=each)
     table.update(groups, {"t%d": topic}, {"t%d": Edges(starts, ends)}, frozenset(groups), (), 5000.0)
     rows, lag_lines, offset_lines = table.topics["t%d"], [], []
@@ -390,3 +395,37 @@ def test_whole_columns_say_what_partition_by_partition_says(
     assert rows.offset is not None
     assert rows.lag.text().decode().splitlines() == lag_lines
     assert rows.offset.text().decode().splitlines() == offset_lines
+
+
+def test_the_oldest_unread_message_is_found_without_asking_for_all() -> None:
+    """Partitions that fill at different paces, groups anywhere in them: the age is that of all partitions' oldest."""
+    rng = random.Random(3)
+    starts = {number: rng.randrange(100) for number in range(12)}
+    ends = {number: starts[number] + rng.choice((1, 20, 3_000)) for number in range(12)}
+    begun = {number: rng.uniform(0, 500) for number in range(12)}
+    asked: list[tuple[int, int]] = []
+
+    def since(number: int, offset: int) -> float:
+        return begun[number] + 400 * ((offset - starts[number]) / (ends[number] - starts[number])) ** 3
+
+    def ask(part: tuple[str, int], offset: int) -> float:
+        asked.append((part[1], offset))
+        return since(part[1], offset)
+
+    commits = [{number: rng.randint(starts[number], ends[number]) for number in range(12)} for _ in range(300)]
+    groups = {f"g{index}": {"t": TopicOffsets.of(offsets)} for index, offsets in enumerate(commits)}
+    table = LagTable(ask)
+    topic = Topic("t", "id", dict.fromkeys(range(12), 1))
+    table.update(groups, {"t": topic}, {"t": Edges(starts, ends)}, frozenset(), (), 5000.0)
+    for index, offsets in enumerate(commits):
+        unread = [since(number, offset) for number, offset in offsets.items() if offset < ends[number]]
+        assert table.topics["t"].rows[f"g{index}"].oldest == pytest.approx(min(unread)), index
+    assert len(asked) < 300 * 12 / 2
+
+
+def test_offsets_in_two_columns_are_those_of_the_pairs() -> None:
+    """-1 is Kafka's word for no commit, and is left out of both."""
+    offsets = TopicOffsets.of({4: 10, 0: -1, 7: 0})
+    assert offsets.columns() == ((4, 7), (10, 0))
+    assert list(offsets.items()) == [(4, 10), (7, 0)]
+    assert TopicOffsets.of({}).columns() == ((), ())

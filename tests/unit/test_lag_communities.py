@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from exporters.kafka_lag.communities import AlertTopic, Behind, Communities
+from exporters.kafka_lag.books import AlertTopic, Books
+from exporters.kafka_lag.communities import Behind, Communities
 from exporters.kafka_lag.lag import Edges
 from exporters.kafka_lag.memory import EdgeMemory, GroupMemory, GroupsSeen
 from exporters.kafka_lag.progress import Progress

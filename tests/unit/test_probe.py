@@ -73,7 +73,7 @@ def test_an_answer_to_an_older_question_is_not_counted_twice() -> None:
     """It was asked for before the reading went elsewhere."""
     figures = _taken(_figures(), Sent(0, 1))
     figures.take(Fetched(PART, 1003.0, 0, 2, (Sent(0, 1),)))
-    assert (figures.alerts, figures.duplicates) == (2, 1)  # the second of the two is the same packet
+    assert (figures.alerts, figures.wire, figures.duplicates) == (2, 2000, 1)  # the second of the two is the same packet
 
 
 def test_no_more_alerts_than_were_asked_for() -> None:

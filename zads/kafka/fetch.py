@@ -199,7 +199,7 @@ class Fetcher:
                     continue
                 data = row.records or b""
                 try:
-                    batches = tuple(_batches(data, begin))
+                    batches = tuple(_batches(data))
                 except Exception as error:  # bytes that are no records
                     self._pause(part)
                     yield Fetched(part, received, begin, row.high_watermark, error=reason(error))
@@ -268,10 +268,8 @@ def _request(wanted: Sequence[tuple[TopicPartition, int]]) -> Any:
     )
 
 
-def _batches(data: bytes, begin: int) -> Iterator[Batch]:
-    """Yield the whole batches that reach beyond `begin`; the last one in an answer may be cut off."""
+def _batches(data: bytes) -> Iterator[Batch]:
+    """Yield the whole batches; the last one in an answer may be cut off, and comes again."""
     records = MemoryRecords(data)
     while records.has_next():
-        batch = Batch(records.next_batch())
-        if batch.next > begin:
-            yield batch
+        yield Batch(records.next_batch())

@@ -31,6 +31,7 @@ _LOG = logging.getLogger(__name__)
 _GROUPS_PER_REQUEST = 500
 _METADATA_TRIES = 3
 _OFFSETS_TOPIC = "__consumer_offsets"
+_NO_RIGHT = 29  # TOPIC_AUTHORIZATION_FAILED
 
 
 class ClusterReader:
@@ -45,6 +46,8 @@ class ClusterReader:
         self._cluster, self._client_id, self._timeout, self._patience = cluster, client_id, timeout, patience
         self._client: Client | None = None
         self._leaders: dict[TopicPartition, int] = {}
+        self._is_headless = False  # a partition of the offsets topic has no leader
+        self._may_ask_for_offsets_topic = True
         self._brokers: list[int] = []
         self._silent: dict[int, int] = {}
         self._offsets: dict[str, dict[str, TopicOffsets]] = {}
@@ -54,6 +57,7 @@ class ClusterReader:
         """Close the connections."""
         client, self._client = self._client, None
         self._silent.clear()
+        self._may_ask_for_offsets_topic = True
         if client is not None:
             client.close()
 
@@ -77,6 +81,7 @@ class ClusterReader:
             topics[topic.name] = Topic(topic.name, identity, leaders, replicas, in_sync)
         self._brokers = list(brokers)
         self._leaders = {(t.name, p): leader for t in topics.values() for p, leader in t.leaders.items()}
+        self._is_headless = _is_headless(response.topics)
         # Of a KRaft cluster this is any broker, of one with ZooKeeper the controller.
         controller = getattr(response, "controller_id", -1)
         racks = {b.node_id: b.rack for b in response.brokers if getattr(b, "rack", None)}
@@ -86,9 +91,14 @@ class ClusterReader:
     def brokers(self) -> list[int]:
         """Return the brokers, fresh from one of them; cheaper than metadata() before a groups().
 
+        Which partitions of the offsets topic have a leader is learnt with it: groups() has to know it of now.
         Raises KafkaFailure or OSError when no broker answers.
         """
-        self._brokers = [b.node_id for b in self._metadata([]).brokers]
+        response = self._metadata([_OFFSETS_TOPIC] if self._may_ask_for_offsets_topic else [])
+        self._brokers = [broker.node_id for broker in response.brokers]
+        self._is_headless = _is_headless(response.topics)
+        # Who may not see it is not to fill the broker's log with refusals.
+        self._may_ask_for_offsets_topic &= all(topic.error_code != _NO_RIGHT for topic in response.topics)
         return self._brokers
 
     def _metadata(self, topics: list[str] | None) -> Any:
@@ -131,7 +141,7 @@ class ClusterReader:
                 known = answer.values.get(group.name)
                 if known is None or (known.state == "Dead" and state != "Dead"):
                     answer.values[group.name] = group
-        if any(leader < 0 for (topic, _), leader in self._leaders.items() if topic == _OFFSETS_TOPIC):
+        if self._is_headless:
             answer.errors["CoordinatorNotAvailable"] += 1
             answer.failed.add(-1)
         return answer
@@ -309,3 +319,8 @@ class ClusterReader:
         if self._client is None:
             self._client = Client(self._cluster, client_id=self._client_id, timeout=self._timeout)
         return self._client
+
+
+def _is_headless(topics: Iterable[Any]) -> bool:
+    """Tell whether a partition of the offsets topic has no leader: nobody lists the groups on it."""
+    return any(part.leader_id < 0 for topic in topics if topic.name == _OFFSETS_TOPIC for part in topic.partitions)

@@ -10,6 +10,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from urllib.parse import urlsplit
 
 from rich.console import Console
 from rich.table import Table
@@ -181,15 +182,18 @@ def _run_inbox(args: argparse.Namespace) -> int:
     from zads.stack import inbox
 
     config, paths = load(args.config), here()
-    slack, pagerduty = config.notifier.slack, config.notifier.pagerduty
+    slack, pagerduty, webhook = config.notifier.slack, config.notifier.pagerduty, config.notifier.webhook
     http, smtp = components.inbox_addresses(config)
     return inbox.run(
         paths.data / "inbox" / "received.jsonl",
         http,
         smtp,
-        slack_token=slack.token() if slack else "",
+        slack_token=slack.token() if slack and not slack.has_webhook_url else "",
+        slack_hook=urlsplit(slack.webhook_url()).path.partition("/services/")[2] if slack and slack.has_webhook_url else "",
         slack_channel=slack.channel if slack else "",
         routing_key=pagerduty.routing_key() if pagerduty else "",
+        api_token=(pagerduty.api_token() or "") if pagerduty else "",
+        webhook_secret=webhook.secret() if webhook else "",
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 import secrets
 import tomllib
@@ -48,6 +49,11 @@ def make_secrets(config: Config) -> None:
         (notifier.password_file, secrets.token_urlsafe(12)),
         (notifier.slack.token_file if notifier.slack else None, f"xoxb-{secrets.token_urlsafe(24)}"),
         (notifier.pagerduty.routing_key_file if notifier.pagerduty else None, secrets.token_hex(16)),
+        (notifier.pagerduty.api_token_file if notifier.pagerduty else None, secrets.token_urlsafe(15)),
+        (
+            notifier.webhook.secret_file if notifier.webhook else None,
+            f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}",
+        ),
     ]
     for path, value in wanted:
         if path is None:

@@ -165,7 +165,7 @@ def _look(url: str, clock: Clock, **words: Any) -> Acknowledgements:
     return Acknowledgements(settings, TOKEN, lambda: {"k": 1}, clock=clock, **words)
 
 
-ACKNOWLEDGED = {
+ACKNOWLEDGED: dict[str, Any] = {
     "id": "Q1",
     "incident_number": 5,
     "status": "acknowledged",

@@ -170,7 +170,7 @@ class Scripted(socketserver.ThreadingTCPServer):
 
     allow_reuse_address = daemon_threads = True
 
-    def __init__(self, extensions: str = "", tls: ssl.SSLContext | None = None, **answers: str) -> None:
+    def __init__(self, extensions: str, tls: ssl.SSLContext | None, answers: dict[str, str]) -> None:
         self.answers, self.extensions, self.tls = answers, extensions, tls
         self.commands: list[str] = []
         self.mails: list[str] = []
@@ -219,8 +219,8 @@ class _Conversation(socketserver.StreamRequestHandler):
 
 
 @contextmanager
-def scripted(extensions: str = "", tls: ssl.SSLContext | None = None, **answers: str) -> Iterator[Scripted]:
-    server = Scripted(extensions, tls, **answers)
+def scripted(extensions: str = "", tls: ssl.SSLContext | None = None, **answers: Any) -> Iterator[Scripted]:
+    server = Scripted(extensions, tls, answers)
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
     try:
         yield server
@@ -284,7 +284,8 @@ def test_an_answer_for_one_recipient_is_read_by_its_codes(answer: str, permanent
 )
 def test_an_answer_of_the_server_is_for_all(stage: str, answer: str, permanent: bool, narrow: bool) -> None:
     """To the connection, MAIL or DATA: the server's own trouble is asked for once, whatever the number of recipients."""
-    with scripted(**{stage: answer}) as server:
+    script: dict[str, Any] = {stage: answer}
+    with scripted(**script) as server:
         with pytest.raises(DeliveryError) as caught:
             _send(EmailChannel(server.settings("one@example.org", "two@example.org")), _incident())
         assert (caught.value.permanent, caught.value.narrow, caught.value.doubtful) == (permanent, narrow, False)
@@ -371,7 +372,8 @@ def test_starttls_that_fails_for_now_passes() -> None:
 )
 def test_a_conversation_that_breaks_off_is_taken_up_again(stage: str, how: str, doubtful: bool) -> None:
     """Cut or endless; after the mail's end it may have arrived, and the second try has the same Message-ID."""
-    with scripted(**{stage: how}) as server:
+    script: dict[str, Any] = {stage: how}
+    with scripted(**script) as server:
         channel = EmailChannel(server.settings(), timeout=0.5)
         delivery = Delivery(5, _incident(), "email", "firing", 1, 1000.0)
         message = Renderer("http://n").message(delivery)

@@ -98,7 +98,7 @@ def test_nobody_there_passes_and_surely_did_not_arrive() -> None:
         assert (caught.value.permanent, caught.value.doubtful) == (False, False)
 
 
-ACCEPTED = (202, {}, '{"status": "success", "message": "Event processed", "dedup_key": "k"}')
+ACCEPTED: Any = (202, {}, '{"status": "success", "message": "Event processed", "dedup_key": "k"}')
 INVALID = '{"status": "invalid event", "message": "Event object is invalid", "errors": ["Invalid routing key"]}'
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -484,9 +484,10 @@ def test_a_webhook_tells_each_change_as_a_message(hooked: tuple[Inbox, str]) -> 
     """No edit and no thread: firing, acknowledged and resolved one after the other; nothing is remembered of them."""
     inbox, url = hooked
     channel = SlackHookChannel(url + HOOK)
-    for kind, state in (("firing", "firing"), ("acknowledged", "acknowledged"), ("resolved", "resolved")):
+    states: tuple[Literal["firing", "acknowledged", "resolved"], ...] = ("firing", "acknowledged", "resolved")
+    for state in states:
         incident = replace(_delivery().incident, state=state, acknowledged_by="operator 1", resolved_at=90.0)
-        assert _send(channel, _delivery(kind=kind, incident=incident)).references == {}
+        assert _send(channel, _delivery(kind=state, incident=incident)).references == {}
     texts = [message["text"] for message in inbox.all()]
     assert len(texts) == 3
     assert [word in text for word, text in zip(("PAGE", "ACKNOWLEDGED", "RESOLVED"), texts, strict=True)] == [True] * 3

@@ -1,0 +1,1 @@
+"""The notifier measured, Alertmanager's own receivers beside it: `python -m benchmarks.notifier`."""
