@@ -20,6 +20,7 @@ from zads import kafka, web_config
 from zads.collector import Collector, CollectorLoop
 from zads.config import Config, ConfigError, ConfigErrors, load
 from zads.http import Server
+from zads.merged import merged
 from zads.reload import Listener
 from zads.web_config import WebConfig, WebConfigError
 
@@ -164,20 +165,22 @@ def _once(name: str, config: Config) -> int:
 
 
 def _print(name: str, config: Config) -> int:
-    good = True
+    """Print what one collection of each sees, as one page; say on standard error what failed."""
+    snapshots = {}
     for one in _chosen(name):
         loop = CollectorLoop(_build(one, config), config.exporters.interval)
-        snapshot = loop.once()
-        if name == "all":
-            sys.stdout.write(f"# {one}\n")
-        for chunk in snapshot.page.chunks():
-            sys.stdout.write(chunk.decode())
-        sys.stdout.flush()
+        snapshots[one] = loop.once()
         loop.stop()
-        if not snapshot.ok:
-            print(f"{one}: {snapshot.words}", file=sys.stderr)
-            good = False
-    return 0 if good else 1
+    if len(snapshots) > 1:
+        sys.stdout.write(merged(snapshot.page for snapshot in snapshots.values()).decode())
+    else:
+        for chunk in snapshots[name].page.chunks():
+            sys.stdout.write(chunk.decode())
+    sys.stdout.flush()
+    failed = {one: snapshot.words for one, snapshot in snapshots.items() if not snapshot.ok}
+    for one, words in failed.items():
+        print(f"{one}: {words}", file=sys.stderr)
+    return 1 if failed else 0
 
 
 def _run(args: argparse.Namespace) -> int:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import argparse
 import sqlite3
 import sys
-import time
 
-from notifier import cli_actions, cli_explain
+from notifier import cli_actions, cli_explain, cli_password
 from notifier.channels import Channel
 from notifier.daemon import Notifier, build_channels, open_store, read_access
-from notifier.model import Delivery, DeliveryError, Incident
+from notifier.page_trial import send_test
 from notifier.render import Renderer
 from notifier.routing import Router
 from zads import reload
@@ -56,30 +55,9 @@ def _test(args: argparse.Namespace) -> int:
 
 
 def _try(channel: Channel, renderer: Renderer) -> int:
-    now = time.time()
-    notes = {
-        "summary": "Test from ZADS Monitor: nothing is wrong",
-        "effect": "nothing to do",
-        "impact": "None.",
-        "first": "Nothing: you can read this, so it works.",
-    }
-    labels = {"alertname": "Test", "headline": "TEST MESSAGE"}
-    incident = Incident(0, "test", "firing", "info", labels, notes, now, now)
-    delivery = Delivery(int(now), incident, channel.name, "firing", 1, now)
-    try:
-        receipt = channel.send(delivery, renderer.message(delivery))
-        if channel.name == "pagerduty":
-            # An alert that stays open there would page again, or hide the next test.
-            end = Delivery(int(now), incident, channel.name, "resolved", 1, now, references=receipt.references)
-            channel.send(end, renderer.message(end))
-    except DeliveryError as error:
-        print(f"It did not arrive: {error}", file=sys.stderr)
-        return 1
-    for recipient, reason in receipt.missed.items():
-        print(f"It did not arrive at {recipient}: {reason}", file=sys.stderr)
-    ended = " and its end" if channel.name == "pagerduty" else ""
-    print(f"{channel.name} accepted the test message{ended}.")
-    return 1 if receipt.missed else 0
+    arrived, words = send_test(channel, renderer)
+    print(words, file=sys.stdout if arrived else sys.stderr)
+    return 0 if arrived else 1
 
 
 def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -92,3 +70,4 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     test.set_defaults(func=_test)
     cli_explain.register(actions)
     cli_actions.register(actions)
+    cli_password.register(actions)

@@ -150,7 +150,7 @@ class Notifier:
         login = Login(password, open_to_all=is_loopback(host_port(settings.listen)[0]))
         intake = Intake(store, self.dispatcher, self.watch, self.emergency, token)
         site = Site(config, store, self.dispatcher, self.watch, login)
-        self.application = Starlette(routes=[*intake.routes(), *site.routes()])
+        self.application = Starlette(routes=[*intake.routes(), *site.routes()], exception_handlers=site.handlers())
 
     def start(self) -> None:
         """Take the record over from the last process, start to send and to watch."""

@@ -13,8 +13,9 @@ from starlette.routing import Route
 
 from notifier.dispatch import Dispatcher
 from notifier.emergency import Emergency
+from notifier.gather import Gather
 from notifier.intake import BadBodyError, Body, Refused, parse_webhook
-from notifier.store import Store
+from notifier.store import Store, Taken
 from notifier.watch import Watch
 
 _LOG = logging.getLogger(__name__)
@@ -35,7 +36,7 @@ class Intake:
 
     def __init__(self, store: Store, dispatcher: Dispatcher, watch: Watch, emergency: Emergency, token: str) -> None:
         self._store, self._dispatcher, self._watch, self._emergency = store, dispatcher, watch, emergency
-        self._token = token
+        self._token, self._gather = token, Gather(store)
 
     def routes(self) -> list[Route]:
         """Return the routes."""
@@ -80,7 +81,7 @@ class Intake:
         held = self._watch.disbelieved(body.alerts)
         believed = [alert for alert in body.alerts if alert.status == "firing" or alert.episode not in held]
         try:
-            channels = self._store.take(body.alerts, held=held, told=self._emergency.told(body.alerts))
+            channels = self._gather.take(Taken(body.alerts, held, self._emergency.told(body.alerts)))
         except sqlite3.Error as error:
             self._emergency.failed(believed, error)
             raise

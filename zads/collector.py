@@ -22,6 +22,7 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.metrics_core import Metric
 
 from zads import metrics
+from zads.fault_log import FaultLog
 from zads.snapshot import Page, Part
 
 _LOG = logging.getLogger(__name__)
@@ -127,7 +128,7 @@ class CollectorLoop:
         self._measured_at = float("-inf")
         self._finished_at = float("-inf")
         self._begun_at: float | None = None
-        self._logged: tuple[bool, frozenset[str]] | None = None
+        self._faults = FaultLog(collector.name, monotonic=monotonic)
         self._duration = self._good_duration = 0.0
         self._ok = False
         self._measured: Sequence[Part] = ()
@@ -241,22 +242,9 @@ class CollectorLoop:
             if not words:
                 failed = "failed: " + (", ".join(sorted(reading.errors)) or "unknown reason")
                 words = reading.seen or ("ok" if reading.ok else failed)
-            self._log(reading, words)
+            self._faults.note(reading.errors.keys(), words, ok=reading.ok, interval=self._interval)
             self._snapshot = self._publish(words)
         return self._snapshot
-
-    def _log(self, reading: Reading, words: str) -> None:
-        """Say what changed: a fault that lasts stands in the log once, not every five seconds."""
-        reasons = frozenset(reading.errors)
-        if (reading.ok, reasons) == self._logged:
-            return
-        if not reading.ok:
-            _LOG.warning("%s: collection failed: %s", self.name, words)
-        elif reasons:
-            _LOG.warning("%s: parts could not be read: %s", self.name, ", ".join(sorted(reasons)))
-        elif self._logged is not None:
-            _LOG.info("%s: collects all again", self.name)
-        self._logged = (reading.ok, reasons)
 
     def _parts(self, families: Sequence[Metric]) -> Sequence[Part]:
         """Render; a family that cannot be rendered (a label that is no text) is left out and counted, alone."""

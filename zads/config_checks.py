@@ -173,6 +173,7 @@ def _secrets(config: Config) -> Iterator[Finding]:
         (("kafka", name), cluster, "sasl_password", False) for name, cluster in config.kafka.items()
     ]
     rows += [(notifier, config.notifier, "token", True), (notifier, config.notifier, "password", False)]
+    rows.append((notifier, config.notifier, "password_hash", False))
     if config.notifier.slack:
         slack: Path = (*notifier, "slack")
         rows.append((slack, config.notifier.slack, "token", not config.notifier.slack.has_webhook_url))
@@ -189,6 +190,11 @@ def _secrets(config: Config) -> Iterator[Finding]:
         if email.username is None and (email.password_file or email.password_env):
             words = "is missing: there is a password and no name to log in with"
             yield Finding((*path, "username"), words, ((*path, "password_file"), (*path, "password_env")))
+    page = config.notifier
+    if (page.password_file or page.password_env) and (page.password_hash_file or page.password_hash_env):
+        key = "password_hash_file" if page.password_hash_file else "password_hash_env"
+        needs = ((*notifier, "password_file"), (*notifier, "password_env"))
+        yield Finding((*notifier, key), "there is a password too: keep one of them", needs)
     for table, holder, key, needed in rows:
         file, variable = (*table, f"{key}_file"), (*table, f"{key}_env")
         has_file, has_variable = (getattr(holder, f"{key}_{kind}") is not None for kind in ("file", "env"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -36,9 +37,11 @@ def main() -> int:
     parser.add_argument("--only-ours", action="store_true", help="leave the peers out")
     options = parser.parse_args()
 
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what was started is ended then, too
     peers = {} if options.only_ours else candidates.peers()
     costs: list[Cost] = []
     comparisons: list[Comparison] = []
+    text = ""
     with tempfile.TemporaryDirectory(prefix="zads-bench-") as name:
         folder = Path(name)
         broker = Broker(folder)
@@ -50,17 +53,12 @@ def main() -> int:
                     costs += _size(world, broker, folder, peers, groups, options, gone=_gone(costs))
                     if groups == options.main and peers:
                         comparisons = _same(broker, folder, peers)
+                    text = _write(costs, comparisons, peers, options)  # each time, so that a run that is ended has results
             finally:
                 world.close()
         finally:
             broker.stop()
-    shape = (options.topics, options.partitions, options.main)
-    text = report(costs, comparisons, shape, [] if options.only_ours else [n for n in _STARTS if n not in peers])
-    options.out.write_text(text, encoding="utf-8")
     print("\n" + text)
-    picture = _HERE.parent / "lag.svg" if options.out == _HERE / "RESULTS.md" else options.out.with_suffix(".svg")
-    if not plot(costs, options.topics * options.partitions, picture):
-        print("The plot is left out: pip install 'zads-monitor[bench]' brings matplotlib.")
     wrong = [line for comparison in comparisons for line in comparison.wrong]
     for line in wrong[:40]:
         print(f"DIFFERENT: {line}")
@@ -70,6 +68,17 @@ def main() -> int:
     for cost in failed:
         print(f"kafka-lag failed at {cost.groups} groups: {cost.failed}")
     return 1 if wrong or failed else 0
+
+
+def _write(costs: list[Cost], comparisons: list[Comparison], peers: dict[str, str], options: argparse.Namespace) -> str:
+    """Write the report and the plot; return the report."""
+    missing = [] if options.only_ours else [name for name in _STARTS if name not in peers]
+    text = report(costs, comparisons, (options.topics, options.partitions, options.main), missing)
+    options.out.write_text(text, encoding="utf-8")
+    picture = _HERE.parent / "lag.svg" if options.out == _HERE / "RESULTS.md" else options.out.with_suffix(".svg")
+    if not plot(costs, options.topics * options.partitions, picture):
+        text += "\nThe plot is left out: pip install matplotlib (the extra bench) draws it.\n"
+    return text
 
 
 def _gone(costs: list[Cost]) -> set[str]:

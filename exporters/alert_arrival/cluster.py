@@ -38,17 +38,21 @@ class Cluster:
         self.appends = Appends(created=name == "upstream")
         self.sizes = Sizes()
         self.readable = False
+        self.refuses = False  # nothing listens on any of its addresses: it is dead, and not only out of sight
         self._round = 0
 
     def answers(self) -> bool:
         """Tell whether one of the addresses answers."""
+        self.refuses = True
         return any(self._answers(address) for address in self._addresses)
 
     def _answers(self, address: str) -> bool:
         try:
             self._probe(address, _PROBE_SECONDS)
-        except OSError:
+        except OSError as error:
+            self.refuses = self.refuses and isinstance(error, ConnectionRefusedError)
             return False
+        self.refuses = False
         return True
 
     def read_topics(self, pattern: re.Pattern[str]) -> None:

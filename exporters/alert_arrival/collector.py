@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import json
-import logging
 import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from exporters.alert_arrival import families, jmx, words
 from exporters.alert_arrival.cluster import Cluster
 from exporters.alert_arrival.content import Content, PartitionKey
 from exporters.alert_arrival.counts import AlertTopic, Arrivals, TopicPartition
 from exporters.alert_arrival.delivery import Commits, delays
+from exporters.alert_arrival.last_positions import LastPositions
 from exporters.alert_arrival.mirror import MirrorOffsets
 from exporters.alert_arrival.mirror_books import Ends, MirrorBooks
 from exporters.alert_arrival.mirror_start import MirrorStart
@@ -24,8 +24,8 @@ from zads.collector import Reading
 from zads.config import Config
 from zads.kafka import ClusterReader
 from zads.metrics import gauge
+from zads.state import StateFile
 
-_LOG = logging.getLogger(__name__)
 _TOPICS_FOLLOWED = 12  # the newest: a night's topics grow for hours after dawn
 _FAILURES = (kafka.KafkaFailure, OSError, AssertionError)
 
@@ -52,12 +52,12 @@ class AlertArrivalCollector:
         self._config, self._content, self._tail, self._mirror = config, content, tail, mirror
         self._clusters = {cluster.name: cluster for cluster in clusters}
         self._start = start or MirrorStart(config)
-        self._file, self._clock = state, clock
-        self._arrivals, self._mirror_books = self._load()
+        self._file, self._clock = StateFile(state), clock
+        self._arrivals, self._mirror_books, self._last, restricted = self._file.load(_books) or _books({})
+        self._content.restricted.update(restricted)
         self._commits = Commits(config)
         self._followed: dict[PartitionKey, Follow] = {}
         self._ids: set[str] | None = None
-        self._unsaved = False
 
     def close(self) -> None:
         """End the tail, close the connections, keep the totals."""
@@ -77,25 +77,36 @@ class AlertArrivalCollector:
         public, upstream = self._clusters.get("public"), self._clusters.get("upstream")
         if public in alive and upstream is not None:
             self._mirror_offsets(public, errors)
+        else:
+            self._mirror.close()  # what was read of it before is no longer of now
         for cluster in sorted(alive, key=lambda c: c.name == "upstream"):
             self._offsets(cluster, errors)
         if public is not None and public.readable:
             self._tail.follow(self._to_follow(public))
             self._deliveries(public, errors)
-        mirrored = self._mirrored(upstream, public, errors) if upstream is not None and upstream.readable else None
-        waiting = self._from_jmx(errors) if upstream is None or not upstream.readable else None
+        source, mirrored = "offsets", None
+        if public is not None and upstream is not None and upstream.readable:
+            mirrored = self._mirrored(upstream, public, errors)
+            if mirrored is None and public.refuses and self._last.held(self._clock()):
+                source, mirrored = "last_offsets", self._held_up(upstream)
+        waiting = self._from_jmx(errors) if mirrored is None else None
         with self._content.lock:
             errors.update(self._content.failures)
             self._content.failures.clear()
             content = families.content(self._config, self._content, self._restricted(), self._clock())
         # Saved before it is published: after a kill, a counter must not come back lower than it was seen.
         self._save()
+        errors.update(self._file.errors())
         readable = gauge("zads_cluster_readable")
         for cluster in self._clusters.values():
             readable.add_metric([cluster.name], float(cluster.readable))
         clusters = list(self._clusters.values())
         counts = families.counts(clusters, self._arrivals.total, self._config.stream.public_programs)
-        mirror = families.mirror(mirrored) if mirrored is not None else families.mirror_by_jmx(waiting)
+        if mirrored is not None:
+            compared = source == "offsets" and public is not None and public.readable
+            mirror = families.mirror(mirrored, source, compared=compared)
+        else:
+            mirror = families.mirror_by_jmx(waiting)
         ok = any(cluster.readable for cluster in clusters)
         offsets = families.log_offsets(clusters)
         seen = words.words(self._config, clusters, mirrored, waiting, self._clock())
@@ -177,11 +188,14 @@ class AlertArrivalCollector:
             for program in self._config.stream.restricted_programs
         }
 
-    def _mirrored(self, upstream: Cluster, public: Cluster | None, errors: Counter[str]) -> list[families.Mirrored] | None:
-        """Compare both ends with MirrorMaker's own offsets, for the programs that the public may see."""
-        if public is None or not self._mirror.readable:
+    def _mirrored(self, upstream: Cluster, public: Cluster, errors: Counter[str]) -> list[families.Mirrored] | None:
+        """Compare both ends with MirrorMaker's own offsets, for the programs that the public may see.
+
+        None while those offsets cannot be read.
+        """
+        if not self._mirror.readable:
             return None
-        wanted = [t for t in upstream.topics.values() if t.program in self._config.stream.public_programs]
+        wanted = self._public_topics(upstream)
         ends = {topic.name: self._ends(topic, upstream, public) for topic in wanted}
         here = {t.name: public.topics[t.name].topic_id if t.name in public.topics else "" for t in wanted}
         unclear = {
@@ -202,6 +216,21 @@ class AlertArrivalCollector:
             state = self._mirror_books.topic(topic, here[topic.name], ends[topic.name])
             rows.append((topic.night, topic.program, state, self._oldest(upstream, state.waiting, now)))
         self._mirror_books.forget({topic.topic_id for topic in upstream.topics.values()})
+        self._last.note(wanted, ends, now)
+        return rows
+
+    def _public_topics(self, upstream: Cluster) -> list[AlertTopic]:
+        return [t for t in upstream.topics.values() if t.program in self._config.stream.public_programs]
+
+    def _held_up(self, upstream: Cluster) -> list[families.Mirrored]:
+        """Return what waits at IPAC because ZADS's Kafka is dead: all beyond the mirror's last position."""
+        rows, now = [], self._clock()
+        for topic in self._public_topics(upstream):
+            numbers = [number for number in topic.partitions if (topic.name, number) in upstream.ends]
+            starts = {number: upstream.starts.get((topic.name, number), 0) for number in numbers}
+            ends = {number: upstream.ends[topic.name, number] for number in numbers}
+            state = self._last.waiting(topic, starts, ends)
+            rows.append((topic.night, topic.program, state, self._oldest(upstream, state.waiting, now)))
         return rows
 
     def _ends(self, topic: AlertTopic, upstream: Cluster, public: Cluster) -> dict[int, Ends]:
@@ -255,30 +284,18 @@ class AlertArrivalCollector:
         ages = (upstream.appends.age(part, offset, now) for part, offset in waiting)
         return max((age for age in ages if age is not None), default=None)
 
-    def _load(self) -> tuple[Arrivals, MirrorBooks]:
-        """Return the books as they were saved; a file that is no good begins anew."""
-        try:
-            state = json.loads(self._file.read_text(encoding="utf-8"))
-            arrivals, mirror = Arrivals(state["arrivals"]), MirrorBooks(state.get("mirror"))
-            self._content.restricted.update({int(k): int(v) for k, v in state.get("restricted", {}).items()})
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            return Arrivals(), MirrorBooks()
-        return arrivals, mirror
-
     def _save(self) -> None:
         with self._content.lock:
             restricted = {str(k): v for k, v in self._content.restricted.items()}
-        state = {"arrivals": self._arrivals.state(), "mirror": self._mirror_books.state(), "restricted": restricted}
-        try:
-            self._file.parent.mkdir(parents=True, exist_ok=True)
-            partial = self._file.with_suffix(".new")
-            partial.write_text(json.dumps(state), encoding="utf-8")
-            partial.replace(self._file)
-            self._unsaved = False
-        except OSError as error:
-            if not self._unsaved:
-                _LOG.warning("totals cannot be kept in %s: %s", self._file, error)
-            self._unsaved = True
+        books = {"arrivals": self._arrivals.state(), "mirror": self._mirror_books.state(), "last": self._last.state()}
+        self._file.save({**books, "restricted": restricted})
+
+
+def _books(state: Any) -> tuple[Arrivals, MirrorBooks, LastPositions, dict[int, int]]:
+    """Return the books as they were saved, the last of them the restricted alerts by program; new ones of {}."""
+    arrivals, mirror = Arrivals(state["arrivals"] if state else None), MirrorBooks(state.get("mirror"))
+    restricted = {int(k): int(v) for k, v in state.get("restricted", {}).items()}
+    return arrivals, mirror, LastPositions(state.get("last")), restricted
 
 
 def build(config: Config) -> AlertArrivalCollector:

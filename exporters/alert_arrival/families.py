@@ -85,8 +85,11 @@ def content(config: Config, books: Content, restricted: Mapping[int, int], now: 
     return [latency, errors, exposures, per_exposure, sampled, decoded, schema, leaked]
 
 
-def mirror(rows: Iterable[Mirrored]) -> list[Metric]:
-    """Return where the mirror stands."""
+def mirror(rows: Iterable[Mirrored], source: str, *, compared: bool) -> list[Metric]:
+    """Return where the mirror stands, by offsets of now (`source` "offsets") or as they were when Kafka died.
+
+    Duplicates and gaps are there only while the end at ZADS was `compared` too.
+    """
     behind, age = gauge("zads_mirror_behind_alerts"), gauge("zads_mirror_behind_seconds")
     surplus, missing = gauge("zads_mirror_surplus_alerts"), gauge("zads_night_missing_alerts")
     for night, program, state, oldest in rows:
@@ -96,7 +99,7 @@ def mirror(rows: Iterable[Mirrored]) -> list[Metric]:
             age.add_metric(labels, oldest)
         surplus.add_metric(labels, state.surplus)
         missing.add_metric([night, str(program)], state.missing)
-    return [behind, age, surplus, missing, _source("offsets")]
+    return [behind, age, *([surplus, missing] if compared else []), _source(source)]
 
 
 def mirror_by_jmx(rows: Iterable[tuple[str, int, int]] | None) -> list[Metric]:

@@ -106,7 +106,7 @@ class Books:
 
         Raises ValueError, KeyError or TypeError when anything in it is not what state() writes.
         """
-        if state["version"] != _VERSION:
+        if _count(state["version"]) != _VERSION:
             raise ValueError(f"version {state['version']!r} instead of {_VERSION}")
         books = cls(cluster=_text(state["cluster"]))
         books.delivered.update({(c, p, n): v for c, p, n, v in _rows(state["delivered"], _text, _count, _text, _count)})

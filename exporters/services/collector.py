@@ -78,9 +78,8 @@ class ServicesCollector:
         silent = ((h.name, asked.why.get(("host", h.name))) for h in self._config.hosts)
         seen += [f"host {name}: does not answer ({why})" for name, why in silent if why]
         families = self._services(answers, vitals)
-        return Reading(
-            families=[*families, hosts, *self._night(), *self._applied()], errors=dict(asked.errors), seen=words.all_of(seen)
-        )
+        errors = {**asked.errors, **self._restarts.errors()}
+        return Reading([*families, hosts, *self._night(), *self._applied()], errors=errors, seen=words.all_of(seen))
 
     def _words(self, service: Service, asked: Asked[Key], vitals: Vitals | None) -> str:
         key, process = ("service", service.name), words.Process(vitals, here=self._here(service, vitals))

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import logging
 from pathlib import Path
+from typing import Any
 
-_LOG = logging.getLogger(__name__)
+from zads.state import StateFile
 
 
 class Restarts:
@@ -16,20 +15,11 @@ class Restarts:
     """
 
     def __init__(self, file: Path) -> None:
-        self._file = file
-        self._counts: dict[str, int] = {}
-        self._processes: dict[str, str] = {}
-        self._started: dict[str, float] = {}  # of files from before processes had identities
+        self._file = StateFile(file, "restarts")
+        # The first run, or a file that is no good: counting begins anew.
+        # `_started` is of files from before processes had identities.
+        self._counts, self._processes, self._started = self._file.load(_books) or ({}, {}, {})
         self._unsaved = False
-        try:
-            state = json.loads(file.read_text(encoding="utf-8"))
-            counts = {str(k): int(v) for k, v in state["counts"].items()}
-            self._started = {str(k): float(v) for k, v in state.get("started", {}).items()}
-            self._processes = {str(k): str(v) for k, v in state.get("processes", {}).items()}
-            self._counts = counts
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            # The first run, or a file that is no good: counting begins anew.
-            self._counts, self._processes, self._started = {}, {}, {}
 
     def see(self, name: str, process: str, started: float) -> None:
         """Note that the service is this process, which runs since `started`."""
@@ -52,15 +42,19 @@ class Restarts:
         """Tell whether the service's process was ever seen here."""
         return name in self._processes or name in self._started
 
+    def errors(self) -> dict[str, int]:
+        """Return what went wrong with the file since the last call, by reason."""
+        return self._file.errors()
+
     def _save(self) -> None:
         state = {"counts": self._counts, "processes": self._processes, "started": self._started}
-        try:
-            self._file.parent.mkdir(parents=True, exist_ok=True)
-            partial = self._file.with_suffix(".new")
-            partial.write_text(json.dumps(state), encoding="utf-8")
-            partial.replace(self._file)
-            self._unsaved = False
-        except OSError as error:
-            if not self._unsaved:
-                _LOG.warning("restarts cannot be kept in %s: %s", self._file, error)
-            self._unsaved = True
+        self._unsaved = not self._file.save(state)
+
+
+def _books(state: Any) -> tuple[dict[str, int], dict[str, str], dict[str, float]]:
+    """Return counts, processes and, of old files, start times."""
+    return (
+        {str(k): int(v) for k, v in state["counts"].items()},
+        {str(k): str(v) for k, v in state.get("processes", {}).items()},
+        {str(k): float(v) for k, v in state.get("started", {}).items()},
+    )

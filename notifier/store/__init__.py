@@ -5,11 +5,11 @@ as sent after the provider took it. Claims are conditional updates with a lease 
 """
 
 from notifier.store.history import History, Kept
-from notifier.store.incidents import REOPEN_WITHIN
+from notifier.store.incidents import REOPEN_WITHIN, Taken
 
 
 class Store(History):
     """All of the record; one writer at a time, safe to use from several threads."""
 
 
-__all__ = ["REOPEN_WITHIN", "Kept", "Store"]
+__all__ = ["REOPEN_WITHIN", "Kept", "Store", "Taken"]

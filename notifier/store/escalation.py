@@ -37,7 +37,7 @@ class Escalation(Incidents):
         """Tell each page that nobody has acknowledged for `every` seconds again, to all that its steps have told."""
         now, channels = self._clock(), set[str]()
         with self._write() as db:
-            query = "SELECT * FROM incidents WHERE state='firing' AND severity=? AND reminded_at<?"
+            query = "SELECT * FROM incidents WHERE state!='resolved' AND state='firing' AND severity=? AND reminded_at<?"
             for row in db.execute(query, (PAGE, now - every)).fetchall():
                 channels |= self._again(db, row, now)
         return channels
@@ -46,7 +46,7 @@ class Escalation(Incidents):
         """End the acknowledgement of pages that still fire `after` seconds later: somebody may have gone to bed with it."""
         now, channels = self._clock(), set[str]()
         with self._write() as db:
-            query = "SELECT * FROM incidents WHERE state='acknowledged' AND severity=? AND acknowledged_at<?"
+            query = "SELECT * FROM incidents WHERE state!='resolved' AND state='acknowledged' AND severity=? AND acknowledged_at<?"
             for row in db.execute(query, (PAGE, now - after)).fetchall():
                 why = f"acknowledged by {row['acknowledged_by']} long ago, and still firing"
                 channels |= self._open_again(db, row, why, now)

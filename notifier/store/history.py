@@ -111,7 +111,7 @@ class History(Statistics):
         found += [_tried(row) for row in reversed(self._read(_ATTEMPTS, number, _ENTRIES_MOST))]
         found += [_untried(row) for row in reversed(self._read(_UNTRIED, number, _ENTRIES_MOST))]
         incident = self.incident(number)
-        if incident and incident.acknowledged_at:
+        if incident and incident.acknowledged_at and not any(one.at == incident.acknowledged_at for one in found):
             found.append(Entry(incident.acknowledged_at, f"acknowledged by {incident.acknowledged_by}"))
         if incident and incident.resolved_at and incident.ending == "unseen":
             found.append(Entry(incident.resolved_at, "no longer known to its source; closed five minutes later"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 
 from notifier.intake import Refused
 from notifier.model import Alert
@@ -35,6 +36,15 @@ Episode = tuple[str, float]
 Told = Mapping[Episode, Mapping[str, Mapping[str, str]]]
 
 
+@dataclass(frozen=True)
+class Taken:
+    """One webhook's alerts, the ends among them that are not believed, and what was told of them from memory."""
+
+    alerts: tuple[Alert, ...]
+    held: Collection[Episode] = ()
+    told: Told | None = None
+
+
 class Incidents(Windows):
     """Alerts become events, incidents and deliveries, all of a body in one transaction."""
 
@@ -46,13 +56,21 @@ class Incidents(Windows):
         with what is to be remembered; it is not sent again.
         Raises sqlite3.Error when it cannot be committed: the sender must not be told that all is well.
         """
-        channels: set[str] = set()
         with self._write() as db:
-            for alert in alerts:
-                if alert.status == "firing":
-                    channels |= self._firing(db, alert, (told or {}).get(alert.episode, {}))
-                else:
-                    channels |= self._end(db, alert, held=alert.episode in held)
+            return self._take(db, Taken(tuple(alerts), held, told))
+
+    def take_all(self, bodies: Iterable[Taken]) -> set[str]:
+        """Record several bodies in one commit: all of them or, raising sqlite3.Error, none."""
+        with self._write() as db:
+            return set().union(*(self._take(db, body) for body in bodies))
+
+    def _take(self, db: sqlite3.Connection, body: Taken) -> set[str]:
+        channels: set[str] = set()
+        for alert in body.alerts:
+            if alert.status == "firing":
+                channels |= self._firing(db, alert, (body.told or {}).get(alert.episode, {}))
+            else:
+                channels |= self._end(db, alert, held=alert.episode in body.held)
         return channels
 
     def keep_refused(self, refused: Iterable[Refused]) -> None:
@@ -232,6 +250,12 @@ class Incidents(Windows):
             )
             if not changed.rowcount:
                 return set()
+            # Kept beside the incident's own columns, which the next episode uses anew.
+            db.execute(
+                "INSERT OR IGNORE INTO events (fingerprint, starts_at, status, at, incident)"
+                " SELECT fingerprint, starts_at, ? || '#' || ?, ?, id FROM incidents WHERE id=?",
+                (f"acknowledged by {by.replace('#', ' ')}", now, now, incident),
+            )
             told = db.execute(
                 "SELECT DISTINCT channel FROM audience WHERE incident=? AND channel IN ('slack', 'pagerduty', 'webhook')",
                 (incident,),

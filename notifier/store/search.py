@@ -97,7 +97,9 @@ def _query(wanted: Wanted) -> tuple[str, dict[str, object]]:
         where.append("i.state=:state")
         values["state"] = wanted.state
     if wanted.begin is not None:
-        first = "SELECT MIN(id) FROM incidents WHERE opened_at=(SELECT MIN(opened_at) FROM incidents WHERE opened_at>=:earliest)"
+        first = (
+            "SELECT MIN(id) FROM incidents WHERE opened_at=(SELECT MIN(opened_at) FROM incidents WHERE opened_at>=:earliest)"
+        )
         where += [f"{number}>=({first})", "(i.resolved_at IS NULL OR i.resolved_at>=:begin)"]
         values |= {"begin": wanted.begin, "earliest": wanted.begin - LASTED_MOST}
     if wanted.end is not None:

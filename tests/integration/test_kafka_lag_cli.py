@@ -233,6 +233,47 @@ def test_a_reload_keeps_counters_and_takes_what_is_new(export: Export, bench: Be
     assert "Traceback" not in export.log()
 
 
+def test_counters_of_communities_go_on_over_a_kill_and_count_what_happened_meanwhile(export: Export, bench: Bench) -> None:
+    """kill -9; meanwhile ten alerts are committed and a topic with forty unread ones is deleted. --once writes nothing."""
+    stay, go = "ztf_20260601_programid1", "ztf_20260602_programid1"
+    for night in (stay, go):
+        bench.topic(night, 2)
+        bench.send(night, 60)
+    bench.commit("lasair", stay, {0: 10})
+    bench.commit("lasair", go, {0: 20})
+    export.write('[[community]]\nname = "lasair"\ngroups = ["lasair"]\n')
+    file = export.folder / "state" / "kafka-lag.json"
+
+    def counted(name: str, night: str | None = None) -> float | None:
+        metric = f"zads_community_{name}_alerts_total"
+        return export.value(metric, community="lasair", night=night) if night else export.value(metric, community="lasair")
+
+    with export.serving("kafka-lag"):
+        wait(lambda: counted("committed") == 0)
+        bench.commit("lasair", stay, {0: 25})
+        wait(lambda: counted("committed") == 15)
+        wait(lambda: export.value("zads_community_lag_alerts", community="lasair", night="20260602") == 40)
+    bench.commit("lasair", stay, {0: 35})
+    bench.admin.delete_topics([go])
+    before = file.read_bytes()
+    done = export.run("kafka-lag", "--once")
+    assert done.returncode == 0, done.stderr
+    assert 'zads_community_committed_alerts_total{community="lasair",program="1"} 25.0' in done.stdout
+    assert file.read_bytes() == before
+    with export.serving("kafka-lag"):
+        wait(lambda: counted("lost") == 40)
+        assert counted("committed") == counted("delivered", "20260601") == 25
+        assert export.value("zads_collector_errors_total", reason="StateDamaged") is None
+    file.write_bytes(file.read_bytes()[:-20])
+    with export.serving("kafka-lag"):
+        wait(lambda: export.value("zads_collector_errors_total", reason="StateDamaged") == 1)
+        wait(lambda: counted("lost") == 0)
+    (aside,) = file.parent.glob("kafka-lag.json.damaged-*")
+    assert aside.name in export.log()
+    assert "totals of communities begin anew" in export.log()
+    bench.admin.delete_topics([stay])
+
+
 def test_all_in_one_process_a_path_each(export: Export, bench: Bench) -> None:
     """One port; /metrics is all together; under 150 MB; SIGTERM ends all."""
     export.write('[[community]]\nname = "lasair"\ngroups = ["lasair"]\nnetworks = ["192.0.2.0/24"]\n')

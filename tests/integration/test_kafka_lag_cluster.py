@@ -141,10 +141,14 @@ def test_a_group_s_status_follows_what_it_does(racks: Racks) -> None:
     loop.stop()
 
 
-def test_a_partition_of_the_offsets_topic_without_a_leader_is_said_and_its_groups_come_back(racks: Racks) -> None:
+def test_a_partition_of_the_offsets_topic_without_a_leader_is_said_and_its_groups_come_back(
+    racks: Racks, tmp_path: Path
+) -> None:
     """bu #649: half of the groups are listed by nobody while a broker is away. The others are right, and it is an error."""
     bench = racks.bench
-    config = parse(f'[kafka.public]\nbootstrap = ["{racks.one.address}", "{racks.two.address}"]\n')
+    config = parse(
+        f'[kafka.public]\nbootstrap = ["{racks.one.address}", "{racks.two.address}"]\n[exporters]\nstate_dir = "{tmp_path}"\n'
+    )
     bench.admin.create_topics([NewTopic("led", 1, 2)])
     bench.send("led", 5)
     names = {f"led-{number}" for number in range(8)}

@@ -11,10 +11,11 @@ import uuid
 from typing import Any
 
 import pytest
-from kafka import KafkaConsumer, KafkaProducer
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import NewTopic
 from kafka.protocol.admin import DeleteGroupsRequest
 from kafka.protocol.consumer import OffsetCommitRequest
+from kafka.structs import OffsetAndMetadata
 
 from exporters.kafka_lag.cap import cut
 from exporters.kafka_lag.collector import KafkaLagCollector
@@ -203,6 +204,59 @@ def test_members_without_work_and_assigned_partitions(bench: Bench) -> None:
     loop.stop()
 
 
+@pytest.mark.parametrize("modern", [False, True], ids=["classic", "KIP-848"])
+def test_a_group_that_never_committed_on_a_topic_has_its_assigned_partitions_counted(bench: Bench, *, modern: bool) -> None:
+    """No commit: no lag, no sum, but their number; a topic it commits on elsewhere counts its own, and the sum is right."""
+    silent, partly, group = f"silent-{modern}", f"partly-{modern}", f"uncommitted-{modern}"
+    bench.topic(silent, 3)
+    bench.topic(partly, 4)
+    bench.commit(group, partly, {0: 0})
+    stop = threading.Event()
+    threads: list[threading.Thread] = []
+    if modern:
+        members = [Member(bench.cluster, group, [silent, partly])]
+    else:
+        consumer = KafkaConsumer(
+            silent, partly, bootstrap_servers=bench.cluster.bootstrap[0], group_id=group, enable_auto_commit=False
+        )
+
+        def poll() -> None:
+            while not stop.is_set():
+                consumer.poll(200)
+
+        threads = [threading.Thread(target=poll)]
+        threads[0].start()
+    loop = bench.loop()
+
+    def counted() -> dict[str, float]:
+        found = read(loop, "zads_consumergroup_uncommitted_partitions", "consumergroup", "topic")
+        return {topic: number for (name, topic), number in found.items() if name == group}
+
+    try:
+        wait(lambda: counted() == {silent: 3, partly: 3}, 60)
+        for name in (
+            "kafka_consumergroup_lag_sum",
+            "zads_consumergroup_lag_seconds",
+            "kafka_consumergroup_current_offset_sum",
+        ):
+            assert (group, silent) not in read(loop, name, "consumergroup", "topic")
+        pages = loop.snapshot().body.decode().splitlines()
+        assert pages.count("# TYPE zads_consumergroup_uncommitted_partitions gauge") == 1
+        if not modern:
+            consumer.commit({TopicPartition(silent, 1): OffsetAndMetadata(0, "", -1)})
+            assert counted() == {silent: 2, partly: 3}, "from now on by its own row"
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+        if modern:
+            members[0].leave()
+        else:
+            consumer.close()
+    wait(lambda: silent not in counted() if modern else counted() == {silent: 2, partly: 3})
+    loop.stop()
+
+
 def test_two_thousand_short_lived_groups(bench: Bench) -> None:
     """They come and go; none is missed, none outlives its deletion, a collection stays quick, nothing piles up."""
     bench.topic("many")
@@ -291,6 +345,8 @@ def test_what_is_over_the_cap_is_dropped_widest_first_and_counted(bench: Bench) 
     topics = {name: t for name, t in collector.reader.metadata().topics.items() if not name.startswith("__")}  # type: ignore[attr-defined]
     listed = len(collector.reader.groups().values)  # type: ignore[attr-defined]
     everything = cut(groups, topics, 10**9, per_partition=True).size + 10**9 - Rest([], topics, listed, 10**9).left
+    narrow = ("zads_community_", "zads_kafka_", "kafka_broker", "zads_cluster_up")
+    everything += sum(series.startswith(narrow) for series in _measured(loop))
     settings = bench.config.exporters.model_copy(update={"max_series": everything - 50})
     config = bench.config.model_copy(update={"exporters": settings})
     capped = CollectorLoop(KafkaLagCollector(config, ClusterReader(bench.cluster, client_id="test")), 5.0)
@@ -302,10 +358,40 @@ def test_what_is_over_the_cap_is_dropped_widest_first_and_counted(bench: Bench) 
     capped = CollectorLoop(KafkaLagCollector(config, ClusterReader(bench.cluster, client_id="test")), 5.0)
     for turn in (1, 2):
         assert read(capped, "zads_collector_dropped_series_total", "reason")[("cap",)] == turn * 64
-    lines = [line for line in capped.snapshot().body.decode().splitlines() if not line.startswith("#")]
-    assert len(lines) <= everything - 50 + 60  # what the exporter says of itself and of communities is not capped
     loop.stop()
     capped.stop()
+
+
+@pytest.mark.parametrize("most", [20, 60, 150, 400])
+def test_a_page_never_has_more_measured_series_than_the_cap(bench: Bench, most: int) -> None:
+    """Clusters, brokers, disks, communities and groups without a commit count too; only the exporter's health does not."""
+    bench.topic("capped", 8)
+    bench.send("capped", 3)
+    for number in range(12):
+        bench.commit(f"capped-{number}", "capped", dict.fromkeys(range(8), 0))
+    consumer = KafkaConsumer("capped", bootstrap_servers=bench.cluster.bootstrap[0], group_id="capped-never")
+    consumer.poll(3000)
+    whole = _measured(bench.loop())
+    assert len(whole) > 400
+    settings = bench.config.exporters.model_copy(update={"max_series": most})
+    config = bench.config.model_copy(update={"exporters": settings})
+    loop = CollectorLoop(KafkaLagCollector(config, ClusterReader(bench.cluster, client_id="test")), 5.0)
+    shown = _measured(loop)
+    assert len(shown) <= most
+    assert len(shown) == len(set(shown))
+    assert any(line.startswith("zads_community_lag_alerts") for line in shown) or most == 20, "communities go last"
+    lost = read(loop, "zads_collector_dropped_series_total", "reason")[("cap",)] / 2
+    assert lost >= len(whole) - len(shown), "counted, rather too much than too little"
+    consumer.close()
+    loop.stop()
+
+
+def _measured(loop: CollectorLoop) -> list[str]:
+    """Collect; return the series of what was measured, by name and labels."""
+    loop.once()
+    own = ("#", "zads_collector_", "zads_build_info", "process_")
+    lines = loop.snapshot().body.decode().splitlines()
+    return [line.rpartition(" ")[0] for line in lines if not line.startswith(own)]
 
 
 def test_lag_as_a_transactional_reader_sees_it(bench: Bench) -> None:

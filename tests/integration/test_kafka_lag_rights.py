@@ -47,6 +47,7 @@ super.users=User:ANONYMOUS
         return parse(
             f'[kafka.public]\nbootstrap = ["127.0.0.1:{self._sasl}"]\nsecurity_protocol = "SASL_PLAINTEXT"\n'
             f'sasl_mechanism = "PLAIN"\nsasl_username = "zads"\nsasl_password_file = "{self._folder}/password"\n'
+            f'[exporters]\nstate_dir = "{self._folder}/state"\n'
         )
 
     def allow(self, kind: Any, name: str, operation: Any = ACLOperation.DESCRIBE) -> None:

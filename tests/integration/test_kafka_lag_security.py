@@ -83,7 +83,7 @@ sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-512
         lines = "".join(f'{key} = "{value}"\n' for key, value in settings.items())
         return parse(
             f'[kafka.public]\nbootstrap = ["localhost:{port}"]\nsecurity_protocol = "{protocol}"\n{lines}'
-            '[exporters]\ninterval = "300ms"\n'
+            f'[exporters]\ninterval = "300ms"\nstate_dir = "{self.folder}/state"\n'
         )
 
     def secret(self, name: str, text: str) -> Path:

@@ -169,6 +169,46 @@ def test_an_offsets_topic_without_a_leader_makes_the_list_incomplete() -> None:
     assert answer.errors["CoordinatorNotAvailable"] == 1
 
 
+def test_that_the_offsets_topic_lost_its_leader_is_seen_by_the_look_that_misses_its_groups() -> None:
+    """Not by the next one: the question for the brokers, just before the list, is one for that topic too."""
+    cluster, leader = Cluster(1), [1]
+    asked: list[list[str]] = []
+
+    def metadata(request: Any) -> Any:
+        asked.append([topic.name for topic in request.topics or ()])
+        part = SimpleNamespace(partition_index=0, leader_id=leader[0], replica_nodes=[2], isr_nodes=[])
+        topic = SimpleNamespace(name="__consumer_offsets", topic_id="x", error_code=0, partitions=[part])
+        return SimpleNamespace(brokers=[SimpleNamespace(node_id=1, host="localhost", port=1)], topics=[topic])
+
+    cluster.answers = {("Metadata", 1): metadata, ("ListGroups", 1): listing(("g", "Stable"))}
+    reader = cluster.reader()
+    reader.metadata()
+    leader[0] = -1
+    assert reader.brokers() == [1]
+    assert reader.groups().errors["CoordinatorNotAvailable"] == 1
+    leader[0] = 2
+    reader.brokers()
+    assert not reader.groups().failed
+    assert asked == [[], ["__consumer_offsets"], ["__consumer_offsets"]]
+
+
+def test_who_may_not_see_the_offsets_topic_asks_for_it_once() -> None:
+    """Else each look would be a refusal in the broker's log."""
+    cluster = Cluster(1)
+    asked: list[list[str]] = []
+
+    def metadata(request: Any) -> Any:
+        asked.append([topic.name for topic in request.topics])
+        refused = [SimpleNamespace(name=topic.name, error_code=29, partitions=[]) for topic in request.topics]
+        return SimpleNamespace(brokers=[SimpleNamespace(node_id=1, host="localhost", port=1)], topics=refused)
+
+    cluster.answers = {("Metadata", 1): metadata}
+    reader = cluster.reader()
+    for _ in range(3):
+        assert reader.brokers() == [1]
+    assert asked == [["__consumer_offsets"], [], []]
+
+
 def test_metadata_is_asked_of_another_broker_when_one_is_silent() -> None:
     """And of the one that answers first, from then on."""
     cluster = Cluster(1, 2)

@@ -209,10 +209,20 @@ def test_the_cap_takes_the_widest_group_s_partitions_first_then_topics_then_grou
     assert three.groups == set("abc")
     least = cut(groups, topics, 3, per_partition=True)
     assert (least.groups, least.topics) == (set(), set())
-    for most in range(3, free.size, 7):
+    assert cut(groups, topics, 1, per_partition=True).named == {"wide"}
+    for most in range(0, free.size, 7):
         found = cut(groups, topics, most, per_partition=True)
         assert found.size <= most
         assert found.size + found.dropped == free.size
+
+
+def test_the_cap_counts_groups_that_committed_nothing_and_what_their_members_are_assigned() -> None:
+    """States and members of a group stand on the page whether it has committed or not."""
+    groups: dict[str, dict[str, TopicOffsets]] = {"never": {}, "some": _group({"t": 1})}
+    without = cut(groups, _topics(t=1, u=1), 10**6, per_partition=False).size
+    both = {"never": ["t", "u", "hidden"], "some": ["t", "u"], "gone": ["t"]}
+    assert cut(groups, _topics(t=1, u=1), 10**6, per_partition=False, assigned=both).size == without + 3 * 2
+    assert without - cut({}, _topics(t=1, u=1), 10**6, per_partition=False).size == 14 + 14 + 11
 
 
 def test_without_series_per_partition_there_are_none() -> None:

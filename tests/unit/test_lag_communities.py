@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from exporters.kafka_lag.books import AlertTopic, Books
+from exporters.kafka_lag.books import AlertTopic
 from exporters.kafka_lag.communities import Behind, Communities
 from exporters.kafka_lag.lag import Edges
 from exporters.kafka_lag.memory import EdgeMemory, GroupMemory, GroupsSeen
@@ -234,6 +234,32 @@ def test_a_group_that_nobody_lists_is_kept_for_its_community_only() -> None:
         assert (found.shown, found.kept, found.complete) == ({}, {"a": stand}, True)
     found = memory.update(Answer(), Answer())
     assert not found.kept
+
+
+def test_a_listing_counts_as_whole_some_collections_after_sight_came_back() -> None:
+    """A broker that has just become a group's coordinator lists it only when it has begun to load it."""
+    memory, whole, part = GroupMemory(), Answer[Group](), Answer[Group](failed={-1})
+    assert memory.update(whole, Answer()).complete, "at a start nothing has failed yet"
+    assert [memory.update(listed, Answer()).complete for listed in (part, whole, whole, whole, whole)] == [
+        False,
+        False,
+        False,
+        True,
+        True,
+    ]
+
+
+def test_the_furthest_group_out_of_sight_leaves_no_other_to_speak_for_the_community() -> None:
+    """alerce has two groups, the one that reads and a forgotten one; the first one's coordinator is away."""
+    tonight, night = topic("20260402"), Night()
+    far, near = {(tonight.name, 0): 29}, {(tonight.name, 0): 1}
+    now = (tonight, 0, 30)
+    assert nights(night.look({"alerce": far, "alerce-test": near}, now), "alerce") == {"20260402": 31}
+    assert not nights(night.look(seen({"alerce-test": near}, complete=False), now), "alerce")
+    assert not nights(night.look(seen({"alerce-test": near}, unknown=("alerce",)), now), "alerce")
+    assert nights(night.look(seen({"alerce": far, "alerce-test": near}, complete=False), now), "alerce") == {"20260402": 31}
+    assert nights(night.look({"alerce-test": near}, now), "alerce") == {"20260402": 59}, "seen to be gone"
+    assert night.communities.committed["alerce", 1] == 0
 
 
 def test_one_partition_that_fails_keeps_its_offset() -> None:

@@ -6,10 +6,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from prometheus_client.metrics_core import Metric
 
 from exporters.kafka_lag.inventory import Inventory
 from exporters.kafka_lag.lag import Edges
-from exporters.kafka_lag.rest import Rest
+from exporters.kafka_lag.rest import Rest, fitting
 from exporters.kafka_lag.shares import ShareGroups, ShareLag, share_lags
 from zads import kafka
 from zads.config import KafkaCluster
@@ -196,6 +197,18 @@ def test_what_is_not_lag_takes_at_most_a_quarter_of_the_cap_and_the_widest_share
     assert (len(rest.shares), rest.statuses, rest.facts, rest.dropped, rest.left) == (5, True, False, 10, 75)
     rest = Rest(shares, TOPICS, 3, 20)
     assert (len(rest.shares), rest.statuses, rest.facts, rest.dropped, rest.left) == (1, False, False, 8 + 15 + 10, 18)
+
+
+def test_families_that_do_not_fit_are_left_out_whole_and_counted() -> None:
+    """The first ones first; a smaller one behind one that does not fit may still fit."""
+    families = []
+    for name, count in (("first", 3), ("second", 5), ("third", 2)):
+        families.append(Metric(name, name, "gauge"))
+        for number in range(count):
+            families[-1].add_sample(name, {"n": str(number)}, 1)
+    for most, kept, dropped in ((10, "first second third", 0), (9, "first second", 2), (5, "first third", 5), (0, "", 10)):
+        found, left_out = fitting(families, most)
+        assert (" ".join(family.name for family in found), left_out) == (kept, dropped)
 
 
 def test_the_controller_of_a_cluster_with_zookeeper_comes_from_its_metadata(monkeypatch: pytest.MonkeyPatch) -> None:

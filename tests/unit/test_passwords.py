@@ -14,7 +14,7 @@ from notifier.cli_password import register
 from zads.config import SecretError, parse
 from zads.passwords import HashError, check_hash, fits, hash_password
 
-# passlib's documentation (scrypt, "pass\0word"-free example), made by another implementation.
+# The example of passlib's documentation: made by another implementation.
 _FOREIGN = "$scrypt$ln=16,r=8,p=1$aM15713r3Xsvxbi31lqr1Q$nFNh2CVHVjNldFVKDHDlm4CbdRSCdEBsjjJxD+iCs5E"
 
 
@@ -44,6 +44,7 @@ def test_the_hash_of_another_implementation_fits() -> None:
         _FOREIGN[:-30],
         _FOREIGN + "\n",
         _FOREIGN.replace("ln=16", "ln=31"),
+        _FOREIGN.replace("ln=16", "ln=18"),  # 256 MB
         _FOREIGN.replace("ln=16", "ln=0"),
         _FOREIGN.replace("r=8", "r=0"),
         _FOREIGN.replace("p=1", "p=99"),

@@ -107,7 +107,8 @@ class ClusterReader:
         failure: Exception | None = None
         for broker in sorted(client.brokers(), key=lambda broker: broker in self._silent)[:_METADATA_TRIES]:
             try:
-                response = client.ask(MetadataRequest(topics=topics, allow_auto_topic_creation=False), broker)
+                names = None if topics is None else [MetadataRequest.MetadataRequestTopic(name=name) for name in topics]
+                response = client.ask(MetadataRequest(topics=names, allow_auto_topic_creation=False), broker)
             except Exception as error:  # see _ask
                 failure = error
                 self._silent.setdefault(broker, 0)
