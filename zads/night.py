@@ -1,69 +1,77 @@
 """The observing night: Sun's altitude, darkness, the night's name.
 
 A night is named by the UTC date of the site's solar midnight, which at Palomar is ZTF's own
-name (`ztf_YYYYMMDD_programid1`) and does not flip in the middle of a night at any site.
-The Sun comes from ephem (VSOP87), geometric altitude without refraction.
+name (`ztf_YYYYMMDD_programid1`) and does not flip in the middle of a night at any site. Where it is
+dark for weeks, in polar winter, each day's stretch has its own name, from one mean noon to the next;
+where it does not get dark, the name goes on and nothing is ever dark.
 """
 
 from __future__ import annotations
 
-import math
 from datetime import UTC, datetime, timedelta
 
-import ephem
+from zads.sun import crossings, dark_spans, is_dark, sun_altitude_degrees
 
+__all__ = [
+    "dark_seconds",
+    "is_dark",
+    "longitude_for_dusk",
+    "next_dawn",
+    "next_dusk",
+    "night_bounds",
+    "night_name",
+    "sun_altitude_degrees",
+]
 _HOUR = timedelta(hours=1)
-
-
-def sun_altitude_degrees(when: datetime, latitude: float, longitude: float, elevation: float = 0.0) -> float:
-    """Return the Sun's geometric altitude in degrees at a site (degrees north and east, metres)."""
-    observer = ephem.Observer()
-    observer.lat, observer.lon = math.radians(latitude), math.radians(longitude)
-    observer.elevation = elevation
-    observer.pressure = 0  # no refraction: twilight is defined by the geometric altitude
-    observer.date = ephem.Date(when.astimezone(UTC).replace(tzinfo=None))
-    return math.degrees(float(ephem.Sun(observer).alt))
-
-
-def is_dark(when: datetime, latitude: float, longitude: float, limit: float = -12.0) -> bool:
-    """Tell whether the Sun is below `limit` degrees (-12: nautical twilight, ztf_sim's own limit)."""
-    return sun_altitude_degrees(when, latitude, longitude) < limit
 
 
 def night_name(when: datetime, longitude: float) -> str:
     """Return YYYYMMDD: the UTC date of the solar midnight nearest to `when`.
 
-    Mean solar time is precise enough: it is up to 17 minutes off, and midnight is hours from
-    any flip except where midnight itself lies near 0 h UTC, where both definitions agree on the night.
+    Mean solar time is precise enough: it is up to 17 minutes off, and the name changes at mean noon. Where midnight
+    lies near 0 h UTC it keeps the name on one side all year, while the true midnight would jump between two dates.
     """
-    utc = when.astimezone(UTC)
-    solar = utc + timedelta(hours=longitude / 15)
+    return _midnight(when, longitude).strftime("%Y%m%d")
+
+
+def _midnight(when: datetime, longitude: float) -> datetime:
+    """Return the mean solar midnight, in UTC, of the solar day from noon to noon that `when` lies in."""
+    offset = timedelta(hours=longitude / 15)
+    solar = when.astimezone(UTC) + offset
     # The solar day that begins at noon holds one night; its midnight is the end of the solar date.
     noon = (solar - timedelta(hours=12)).replace(hour=12, minute=0, second=0, microsecond=0)
-    midnight_utc = noon + timedelta(hours=12) - timedelta(hours=longitude / 15)
-    return midnight_utc.strftime("%Y%m%d")
+    return noon + timedelta(hours=12) - offset
+
+
+def night_bounds(name: str, longitude: float) -> tuple[datetime, datetime]:
+    """Return from when to when, in UTC, a night bears its name: 24 hours around its mean solar midnight.
+
+    Raises ValueError for what is no date as YYYYMMDD.
+    """
+    if len(name) != 8:
+        raise ValueError(f"{name!r} is no night; write it as YYYYMMDD")
+    day = datetime.strptime(name, "%Y%m%d").replace(tzinfo=UTC)
+    # The date has exactly one mean midnight, somewhere in its 24 hours.
+    midnight = _midnight(day + timedelta(hours=12), longitude)
+    if midnight < day:
+        midnight += timedelta(days=1)
+    elif midnight >= day + timedelta(days=1):
+        midnight -= timedelta(days=1)
+    return midnight - timedelta(hours=12), midnight + timedelta(hours=12)
+
+
+def dark_seconds(start: datetime, end: datetime, latitude: float, longitude: float, limit: float = -12.0) -> float:
+    """Return how long it is dark within a time, to some seconds."""
+    spans = dark_spans(start, end, latitude, longitude, limit)
+    return sum((dawn - dusk).total_seconds() for dusk, dawn in spans)
 
 
 def _crossing(
     start: datetime, hours: int, latitude: float, longitude: float, limit: float, *, setting: bool
 ) -> datetime | None:
-    """Find where the Sun crosses `limit` within `hours` after `start`, to the second."""
-    step = timedelta(minutes=10)
-    before = start
-    for index in range(1, hours * 6 + 1):
-        after = start + index * step
-        was, now = (is_dark(t, latitude, longitude, limit) for t in (before, after))
-        if was != now and now == setting:
-            low, high = before, after
-            while high - low > timedelta(seconds=1):
-                middle = low + (high - low) / 2
-                if is_dark(middle, latitude, longitude, limit) == now:
-                    high = middle
-                else:
-                    low = middle
-            return high
-        before = after
-    return None
+    """Find where the Sun first crosses `limit` that way within `hours` after `start`, to the second."""
+    found = crossings(start, start + timedelta(hours=hours), latitude, longitude, limit)
+    return next((when for when, dark in found if dark == setting), None)
 
 
 def next_dawn(when: datetime, latitude: float, longitude: float, limit: float = -12.0) -> datetime | None:

@@ -220,7 +220,9 @@ class Queue(Escalation):
         """Give back what was claimed and never finished."""
         with self._write() as db:
             db.execute(
-                "UPDATE deliveries SET state='pending', doubtful=1 WHERE state='claimed' AND state IN ('pending','claimed') AND lease_until<?", (self._clock(),)
+                "UPDATE deliveries SET state='pending', doubtful=1 WHERE state='claimed' AND lease_until<?"
+                " AND state IN ('pending','claimed')",  # the index's own condition
+                (self._clock(),),
             )
 
     def replay(self) -> int:

@@ -132,7 +132,7 @@ def test_a_test_message_arrives_and_leaves_nothing_open(quiet: Site, channel: st
     assert done.returncode == 0, done.stderr
     assert "accepted the test message" in done.stdout
     assert "nothing is wrong" in quiet.got(channel, "firing")[0]["title"] + quiet.got(channel, "firing")[0]["text"]
-    assert quiet.pagerduty._open == {}
+    assert all(one.status == "resolved" for one in quiet.pagerduty.incidents.all())
 
 
 def test_a_test_message_that_does_not_arrive_says_so(quiet: Site) -> None:
