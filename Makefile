@@ -30,9 +30,17 @@ test:
 	@scripts/tests
 
 bench:
-	@scripts/packages up
-	@scripts/venv up
+	@scripts/packages test
+	@scripts/venv install
+	@$(VENV)/bin/python -m pip install -q --disable-pip-version-check -c requirements.lock -e '.[bench]'
 	@$(VENV)/bin/python benchmarks/stack.py
+	@$(VENV)/bin/python -m benchmarks.lag
+	@$(VENV)/bin/python -m benchmarks.export_all
+	@$(VENV)/bin/python -m benchmarks.seconds
+	@$(VENV)/bin/python -m benchmarks.decode
+	@$(VENV)/bin/python -m benchmarks.egress
+	@$(VENV)/bin/python -m benchmarks.egress --cpu
+	@$(VENV)/bin/python -m benchmarks.notifier
 
 generate: install
 	$(VENV)/bin/python -m zads.metrics > docs/metrics.md

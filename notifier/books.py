@@ -34,6 +34,7 @@ class ChannelBooks:
         self.refused = False  # the last answer was a permanent error
         self.complaints = False
         self.held_until = 0.0  # the circuit is open, or the provider asked for a pause
+        self._steady_until = 0.0  # the same by a clock that nobody sets
         self.broken_since: float | None = None
         self.delays: list[int] = [0] * (len(BUCKETS) + 1)
         self.delay_sum = 0.0
@@ -68,6 +69,13 @@ class ChannelBooks:
         if error.narrow:
             return
         if error.retry_after:
-            self.held_until = now + error.retry_after
+            self._hold(now, error.retry_after)
         elif not error.permanent and self.failures >= UNHEALTHY_AFTER:
-            self.held_until = now + min(_PROBE_MOST, backoff(self.failures))
+            self._hold(now, min(_PROBE_MOST, backoff(self.failures)))
+
+    def _hold(self, now: float, seconds: float) -> None:
+        self.held_until, self._steady_until = now + seconds, time.monotonic() + seconds
+
+    def held(self) -> float:
+        """Return the seconds that the channel is still held back, at most; a clock that is put back prolongs nothing."""
+        return min(self.held_until - self._clock(), self._steady_until - time.monotonic())

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import TypeVar
 
 from starlette.applications import Starlette
@@ -22,7 +20,7 @@ from notifier.render import Renderer
 from notifier.routing import Router
 from notifier.sight import Sight
 from notifier.site import Site
-from notifier.store import Store
+from notifier.store import Store, damage
 from notifier.watch import Watch
 from notifier.webhook import Intake
 from zads.config import Config, ConfigError, ConfigErrors, SecretError, host_port
@@ -86,14 +84,12 @@ def open_store(config: Config, router: Router) -> Store:
     try:
         return _joined(Store(file, router.plan), router)
     except sqlite3.DatabaseError as error:
-        if isinstance(error, sqlite3.OperationalError):
+        if not damage.damaged(error):
             raise
-        aside = file.with_suffix(f".damaged-{int(time.time())}")
-        file.rename(aside)
-        for extra in ("-wal", "-shm"):
-            Path(f"{file}{extra}").unlink(missing_ok=True)
-        print(f"{file} is damaged ({error}): it was moved to {aside}, a new one is begun", file=sys.stderr)  # noqa: T201 - the operator's terminal
-        return _joined(Store(file, router.plan), router)
+        aside = damage.move_aside(file)
+        store = Store(file, router.plan)
+        store.carry_over(damage.salvage_file(aside), f"{file} is damaged ({error}): it was moved to {aside}")
+        return _joined(store, router)
 
 
 def _joined(store: Store, router: Router) -> Store:

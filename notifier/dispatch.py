@@ -12,14 +12,17 @@ from notifier.books import ChannelBooks, backoff
 from notifier.channels import Channel
 from notifier.model import Delivery, DeliveryError, Receipt
 from notifier.pace import LIMITS, Limit, Pace
+from notifier.plain import written
 from notifier.render import Renderer
 from notifier.store import Store
+from notifier.unrecorded import Unrecorded
 
 _LOG = logging.getLogger(__name__)
 _IDLE = 30.0
 _STORM = 20
 _LONGEST_PAUSE = 900.0
 _AFTER_DEFECT = 30.0
+_RECORD_AGAIN = 5.0
 # Which channel tells what this one refuses for good: of the channel, an alert's labels and severity, and what is broken.
 Fallback = Callable[[str, Mapping[str, str], str, Collection[str]], "str | None"]
 
@@ -46,6 +49,7 @@ class Dispatcher:
         self.channels = {channel.name: channel for channel in channels}
         self.books = {name: ChannelBooks(clock) for name in self.channels}
         self._paces = {name: Pace(limits.get(name)) for name in self.channels}
+        self._unrecorded = {name: Unrecorded() for name in self.channels}
         self._wake = {name: threading.Event() for name in self.channels}
         self._stop = threading.Event()
         self._threads: dict[str, threading.Thread] = {}
@@ -89,7 +93,8 @@ class Dispatcher:
                 self._step(name)
             except sqlite3.Error as error:
                 _LOG.error("the record cannot be used: %s", error)
-                self._stop.wait(5.0)
+                self._without_record(name, error)
+                self._stop.wait(_RECORD_AGAIN)
             except Exception as error:  # the loop's edge: no defect ends a worker for good
                 _LOG.exception("the worker of %s failed in a way it should not", name)
                 self.books[name].failed(unforeseen(error))
@@ -97,7 +102,8 @@ class Dispatcher:
                 self._stop.wait(1.0)
 
     def _step(self, name: str) -> None:
-        held = self.books[name].held_until - self._clock()
+        self._unrecorded[name].write()
+        held = self.books[name].held()
         if held > 0:
             # A new message does not lift a provider's limit: only the end of the process ends this wait.
             self._stop.wait(min(held, _LONGEST_PAUSE))
@@ -142,13 +148,14 @@ class Dispatcher:
         except DeliveryError as error:
             self._on_storm_error(lead, many, error)
             return True
-        self._store.sent_many(many, receipt, self._again_in(receipt, first.attempts))
         self._count(lead, receipt)
         self.books[name].outcomes["digest"] += len(many)
         _LOG.info("%s: digest of %d sent, try %d", name, len(many), first.attempts)
+        again = self._again_in(receipt, first.attempts)
+        self._note(name, many, lambda: self._store.sent_many(many, receipt, again))
         return True
 
-    def _on_storm_error(self, lead: Delivery, many: Iterable[Delivery], error: DeliveryError) -> None:
+    def _on_storm_error(self, lead: Delivery, many: Collection[Delivery], error: DeliveryError) -> None:
         if error.permanent:
             for delivery in many:
                 self._on_error(delivery, error)
@@ -156,7 +163,8 @@ class Dispatcher:
         self.books[lead.channel].failed(error, to_all=not lead.target)
         _LOG.warning("%s: digest not sent, try %d: %s", lead.channel, lead.attempts, error)
         again = error.retry_after or backoff(lead.attempts)
-        self._store.release_many(many, str(error), again, doubtful=error.doubtful)
+        words, doubtful = str(error), error.doubtful
+        self._note(lead.channel, many, lambda: self._store.release_many(many, words, again, doubtful=doubtful))
 
     def _one(self, name: str) -> bool:
         delivery = self._store.claim(name)
@@ -169,23 +177,60 @@ class Dispatcher:
         except DeliveryError as error:
             self._on_error(delivery, error)
             return True
-        self._store.sent(delivery, receipt, self._again_in(receipt, delivery.attempts))
-        self._count(delivery, receipt)
-        _LOG.info("%s: incident %d %s sent, try %d", name, delivery.incident.id, delivery.kind, delivery.attempts)
+        self._on_sent(delivery, receipt)
         return True
 
-    def _send(self, delivery: Delivery, many: Collection[Delivery] = ()) -> Receipt:
+    def _on_sent(self, delivery: Delivery, receipt: Receipt) -> None:
+        name = delivery.channel
+        self._count(delivery, receipt)
+        _LOG.info("%s: incident %d %s sent, try %d", name, delivery.incident.id, delivery.kind, delivery.attempts)
+        again = self._again_in(receipt, delivery.attempts)
+        self._note(name, [delivery], lambda: self._store.sent(delivery, receipt, again))
+
+    def _note(self, name: str, deliveries: Iterable[Delivery], record: Callable[[], None]) -> None:
+        self._unrecorded[name].note([delivery.id for delivery in deliveries], record)
+
+    def _without_record(self, name: str, trouble: sqlite3.Error) -> None:
+        """Send pages that were accepted before the record failed, if it can still be read; what comes of it is recorded later.
+
+        Nobody sleeps through them because a disk is full. Their names are the same as ever: should the process end
+        before they are recorded, the receiving side knows the repetition.
+        """
+        try:
+            while not self._stop.is_set() and self.books[name].held() <= 0:
+                if (pause := self._paces[name].wait()) > 0:
+                    self._stop.wait(pause)
+                    continue
+                delivery = self._store.page_that_waits(name, self._unrecorded[name].done())
+                if delivery is None:
+                    return
+                try:
+                    receipt = self._send(delivery, note=f"The notifier's record cannot be written ({trouble}).")
+                except DeliveryError as error:
+                    self.books[name].failed(error, to_all=not delivery.target)
+                    _LOG.warning("%s: incident %d not sent without the record: %s", name, delivery.incident.id, error)
+                    self._unrecorded[name].later(delivery.id, error.retry_after or backoff(delivery.attempts))
+                else:
+                    self.books[name].outcomes["emergency"] += 1
+                    self._on_sent(delivery, receipt)
+        except sqlite3.Error:
+            return  # it cannot be read either, or what was sent cannot be noted yet
+        except Exception as error:  # the loop's edge, as that of `_work`
+            _LOG.exception("the worker of %s failed in a way it should not", name)
+            self.books[name].failed(unforeseen(error))
+
+    def _send(self, delivery: Delivery, many: Collection[Delivery] = (), *, note: str = "") -> Receipt:
         """Render and send one delivery, or a digest of many.
 
-        Raises DeliveryError, also for a defect of ours.
+        Raises DeliveryError, also for a defect of the channel's code.
         """
         try:
             self._paces[delivery.channel].spent()
-            message = self.renderer.digest(list(many)) if many else self.renderer.message(delivery)
-            return self.channels[delivery.channel].send(delivery, message)
+            message = written(self.renderer, delivery, tuple(many))
+            return self.channels[delivery.channel].send(delivery, message.noting(note) if note else message)
         except DeliveryError:
             raise
-        except Exception as error:  # the edge of the channel's and the renderer's code
+        except Exception as error:  # the edge of the channel's code
             _LOG.exception("channel %s failed in a way it should not", delivery.channel)
             raise unforeseen(error) from error
 
@@ -209,8 +254,9 @@ class Dispatcher:
             broken = [other for other, book in self.books.items() if not book.works]
             incident = delivery.incident
             fallback = self._fallback(name, incident.labels, incident.severity, broken)
-        self._store.failed(
-            delivery, str(error), None if error.permanent else again, doubtful=error.doubtful, fallback=fallback
+        words, doubtful, pause = str(error), error.doubtful, None if error.permanent else again
+        self._note(
+            name, [delivery], lambda: self._store.failed(delivery, words, pause, doubtful=doubtful, fallback=fallback)
         )
         if fallback:
             self.wake([fallback])

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 
 from notifier.dispatch import Dispatcher, unforeseen
 from notifier.model import PAGE, Alert, Delivery, DeliveryError, Incident
+from notifier.plain import written
 
 _LOG = logging.getLogger(__name__)
 _LOCKED = {5, 6}  # SQLITE_BUSY, SQLITE_LOCKED: another process, for a moment
@@ -212,11 +213,11 @@ class Emergency:
         renderer, delivery = self._dispatcher.renderer, items[0].delivery
         try:
             if len(items) > 1:
-                message = renderer.digest([item.delivery for item in items])
+                message = written(renderer, delivery, [item.delivery for item in items])
                 key = f"memory-digest-{len(items)}-{int(delivery.created_at)}"
                 delivery = replace(delivery, kind="digest", name=key, references={})
             else:
-                message = renderer.message(delivery)
+                message = written(renderer, delivery)
             note = f"Sent from memory: the notifier's record cannot be written ({self._reason})."
             receipt = self._dispatcher.channels[name].send(delivery, message.noting(note))
         except DeliveryError:

@@ -18,7 +18,7 @@ from zads.metrics import counter, gauge, histogram
 
 def metrics(router: Router, store: Store, dispatcher: Dispatcher, watch: Watch) -> bytes:
     """Return the text of /metrics."""
-    return render([*_channels(store, dispatcher), *_incidents(router, store), *_heartbeat(watch)])
+    return render([*_channels(store, dispatcher), *_incidents(router, store), *_heartbeat(store, watch)])
 
 
 def _channels(store: Store, dispatcher: Dispatcher) -> Iterable[Metric]:
@@ -59,8 +59,11 @@ def _incidents(router: Router, store: Store) -> Iterable[Metric]:
     return [states, info, duty, build]
 
 
-def _heartbeat(watch: Watch) -> Iterable[Metric]:
+def _heartbeat(store: Store, watch: Watch) -> Iterable[Metric]:
     heard = gauge("zads_heartbeat_last_timestamp_seconds")
     if watch.last_heard is not None:
         heard.add_metric([], watch.last_heard)
-    return [heard]
+    renewed, at = gauge("zads_record_renewed_timestamp_seconds"), store.renewed_at
+    if at is not None:
+        renewed.add_metric([], at)
+    return [heard, renewed]

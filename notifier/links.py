@@ -14,7 +14,9 @@ Link = tuple[str, str]
 
 def safe(url: str) -> str | None:
     """Return an address with all quoted that ends one in Slack, HTML or a header; None where it is no web address."""
-    quoted = quote(url, safe=":/?#[]@!$&'()*+,;=%~")
+    if len(url) > _LONGEST:
+        return None
+    quoted = quote(url, safe=":/?#[]@!$&'()*+,;=%~", errors="replace")
     try:
         parts = urlsplit(quoted)
     except ValueError:

@@ -11,6 +11,7 @@ from typing import Literal
 Severity = Literal["page", "ticket", "info"]
 Kind = Literal["firing", "reminder", "acknowledged", "resolved", "digest"]
 PAGE: Severity = "page"
+LONGEST_PAUSE = 3600.0  # seconds: a provider that asks for a longer one is asked again after this
 
 
 @dataclass(frozen=True)
@@ -141,7 +142,8 @@ class DeliveryError(Exception):
         doubtful: bool = False,
         narrow: bool = False,
     ) -> None:
-        self.permanent, self.retry_after, self.doubtful, self.narrow = permanent, retry_after, doubtful, narrow
+        self.permanent, self.doubtful, self.narrow = permanent, doubtful, narrow
+        self.retry_after = None if retry_after is None else min(retry_after, LONGEST_PAUSE)
         super().__init__(message)
 
 

@@ -12,57 +12,18 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from notifier.incident_words import back, beginning, by, effect, name_of, order, said, summary_of, unsaid, what
 from notifier.links import links_of
 from notifier.message import Message
 from notifier.model import PAGE, Delivery, Incident
 from notifier.routing import Router
-from notifier.words import channel, clause, clock, duration, headline, lower, name, one_line, sentence, spoken
+from notifier.words import channel, clock, cut, duration, name, one_line, sentence, since_said
 
-_TITLE_MOST, _LEAD_MOST = 200, 90
+__all__ = ["LATE_AFTER", "Renderer", "back", "name_of", "summary_of"]
+_TITLE_MOST, _LEAD_MOST, _HELD_MOST = 200, 90, 300
+_PHONE = 80  # letters of a notification on a locked phone
 LATE_AFTER = 120.0
 _SHOWN = 15
-# What a headline's end becomes when the trouble is over.
-_BACK = (
-    (" not arriving", "{} arriving again"),
-    (" slow at mirror", "{} passed on in time again"),
-    (" late from IPAC", "{} in time from IPAC again"),
-    (" down", "{} back"),
-    (" hangs", "{} answers again"),
-    (" flapping", "{} steady again"),
-    (" behind", "{} on time again"),
-    (" away", "{} connected again"),
-    (" task failed", "{} task runs again"),
-    (" offline", "{} online again"),
-    (" blind", "{} sees again"),
-    (" cannot see", "{} sees again"),
-    (" cannot send", "{} sends again"),
-    (" broken", "{} works again"),
-    (" stuck", "{} go out again"),
-    (" low", "{} no longer low"),
-    (" fills", "{} no longer fills"),
-    (" exposed", "{} no longer exposed"),
-    (" near limit", "{} below the limit again"),
-)
-
-
-def name_of(incident: Incident) -> str:
-    """Return the headline in a sentence's letters: "Kafka down", "Lasair behind"."""
-    community = incident.labels.get("community", "")
-    return headline(incident.headline, incident.labels.get("label", ""), name(community) if community else "")
-
-
-def back(incident: Incident) -> str:
-    """Return what is good again: "Kafka back", "Lasair on time again"."""
-    text = name_of(incident)
-    for end, words in _BACK:
-        if text.endswith(end):
-            return words.format(text.removesuffix(end))
-    return f"{text}: over"
-
-
-def summary_of(incident: Incident) -> str:
-    """Return the rule's summary in one readable line."""
-    return spoken(incident.annotations.get("summary") or "") or name_of(incident)
 
 
 class Renderer:
@@ -93,7 +54,7 @@ class Renderer:
         message = self._over(delivery, now, late=late) if over else self._firing(delivery, at)
         notes = []
         if delivery.held and late:
-            notes.append(f"Held back since {clock(delivery.created_at, now)}: {one_line(delivery.held)}.")
+            notes.append(f"Held back since {clock(delivery.created_at, now)}: {cut(one_line(delivery.held), _HELD_MOST)}.")
         elif late and (not over or delivery.told):
             notes.append(
                 f"Late: written {clock(delivery.created_at, now)}, {channel(delivery.channel)} took it only at {clock(now, now)}."
@@ -101,7 +62,7 @@ class Renderer:
         if delivery.fallback_for:
             notes.append(f"Sent here because {channel(delivery.fallback_for)} refused it.")
         subject = f"[ZADS] {name_of(incident)}"
-        message = replace(message.noting(*notes), subject=subject[:_TITLE_MOST], title=message.title[:_TITLE_MOST])
+        message = replace(message.noting(*notes), subject=cut(subject, _TITLE_MOST), title=cut(message.title, _TITLE_MOST))
         return self._addressed(delivery, message, now)
 
     def _addressed(self, delivery: Delivery, message: Message, now: float) -> Message:
@@ -129,19 +90,16 @@ class Renderer:
         if kind == "reminder":
             title = f"Still: {title}" if delivery.told else title
         if kind == "acknowledged":
-            title = f"Acknowledged by {one_line(incident.acknowledged_by)}: {title}"
-        where = incident.labels.get("host", "")
-        place = f" on {one_line(where)}" if where and where not in summary else ""
-        what = f"{sentence(summary)} Since {clock(incident.began_at, now)}{place}."
+            title = f"{by(incident)} has it: {title}"
         state = "acknowledged" if kind == "acknowledged" else "firing"
         return Message(
             state,
             incident.severity,
             "",
             title,
-            (what,),
-            spoken(incident.annotations.get("impact", "")),
-            one_line(incident.annotations.get("first", "")),
+            (what(incident, summary, now), *unsaid(incident)),
+            said(incident, "impact"),
+            order(incident),
             self._policy(delivery, now),
             links_of(incident, self._url),
         )
@@ -149,21 +107,21 @@ class Renderer:
     @staticmethod
     def _title(incident: Incident, summary: str, facts: str, now: float, *, again: bool) -> str:
         """Return object, state, duration, how much, effect."""
-        lead, _, detail = summary.partition(": ")
+        text, at = since_said(summary, incident.began_at)
+        lead, _, detail = text.partition(": ")
         host = incident.labels.get("host")
         if incident.labels.get("service") and host:
             lead = lead.replace(f" on {host}", "")
-        lead = lead[:_LEAD_MOST].rstrip(" .")
+        lead = cut(lead, _LEAD_MOST).rstrip(" .")
         if again:
             lead += " again"
-        if not re.search(r"\d", lead):  # it says how much or how long already
-            lead += f" for {duration(now - incident.began_at)}"
+        lasts = now - beginning(incident, at)
+        if lasts >= 1 and (at is not None or not re.search(r"\d", lead)):  # else it says how much or how long already
+            lead += f" for {duration(lasts)}"
         if facts:
             lead += f", {facts}"
-        impact = spoken(incident.annotations.get("effect") or incident.annotations.get("impact", ""))
-        nothing = impact.lower().startswith(("none", "perhaps none", "nothing"))
-        effect = clause(detail if nothing or not impact else impact)
-        return f"{lead}: {lower(effect)}" if effect else lead
+        costs = effect(incident, detail, _PHONE - len(lead) - 2, numbers=not facts)
+        return f"{lead}: {costs}" if costs else lead
 
     def _policy(self, delivery: Delivery, now: float) -> tuple[str, ...]:
         """Say who is on call and what happens next."""
@@ -174,7 +132,7 @@ class Renderer:
             words.append(f"You are told because nobody has acknowledged it for {duration(now - incident.opened_at)}.")
         following = self._router.following(incident, now) if self._router else ""
         if incident.state == "acknowledged":
-            words.append(f"{one_line(incident.acknowledged_by)} has acknowledged it.")
+            words.append(f"{by(incident)} has acknowledged it: no reminders while that lasts.")
         elif following:
             words.append(f"{following} unless somebody acknowledges.")
         elif self._reminder and incident.severity == PAGE:
@@ -188,7 +146,7 @@ class Renderer:
         facts = self._facts(incident)
         if facts:
             title = f"{title}: {facts}"
-        what = [f"{name_of(incident)} from {clock(began, now)} to {clock(ended, now)} ({duration(ended - began)})."]
+        words = [f"{name_of(incident)} from {clock(began, now)} to {clock(ended, now)} ({duration(ended - began)})."]
         if late and not delivery.told and delivery.held:
             begin, end = (clock(at, now, exact=False).removesuffix(" UTC") for at in (began, ended))
             title = f"{name_of(incident)} {begin}-{end} UTC, over now"
@@ -199,27 +157,28 @@ class Renderer:
             title = (
                 f"{name_of(incident)} {begin}-{end} UTC, over now ({who} delayed this until {clock(now, now, exact=False)})"
             )
-            what.append(f"{who[:1].upper()}{who[1:]} did not take the message when it began.")
-        what.append(f"It was: {sentence(summary_of(incident))}")
+            words.append(f"{who[:1].upper()}{who[1:]} did not take the message when it began.")
+        words.append(f"It was: {sentence(since_said(summary_of(incident), incident.began_at)[0])}")
         if incident.ending == "unseen":
-            what.append(
-                f"Nobody reported its end: since {clock(ended, now)} its source has not listed it, for five minutes in full sight."
+            words.append(
+                f"Nobody reported its end: from {clock(ended, now)} on Alertmanager did not list it any more;"
+                " it was looked at for five minutes."
             )
-        return Message("resolved", incident.severity, "", title, tuple(what), "", "", (), links_of(incident, self._url))
+        return Message("resolved", incident.severity, "", title, tuple(words), "", "", (), links_of(incident, self._url))
 
     def digest(self, deliveries: Sequence[Delivery]) -> Message:
         """Return one message for many: how many, since when, the worst, one link."""
-        now, order = self._clock(), {"page": 0, "ticket": 1}
+        now, urgency = self._clock(), {"page": 0, "ticket": 1}
         latest = {(d.incident.id, d.incident.fingerprint): d for d in deliveries}  # of each incident its last message
         # What is over by now is told as over, whatever waited.
         firing = [d.incident for d in latest.values() if d.incident.state != "resolved"]
         ended = [d.incident for d in latest.values() if d.incident.state == "resolved"]
 
         def rank(incident: Incident) -> tuple[int, float]:
-            return order.get(incident.severity, 2), incident.began_at
+            return urgency.get(incident.severity, 2), incident.began_at
 
         shown = sorted(firing or ended, key=rank)
-        worst, since = shown[0], clock(min(i.began_at for i in shown), now)
+        worst, since = shown[0], clock(min(i.began_at for i in shown), now, exact=False)
         subjects = len({i.subject for i in shown})
         many = f"{len(shown):,} {'alert' if len(shown) == 1 else 'alerts'}"
         about = f" on {subjects:,} subjects" if subjects > 1 else ""
@@ -228,18 +187,18 @@ class Renderer:
             title = f"{many}{about} since {since}, worst: {name_of(worst)}{over}"
         else:
             title = f"{many}{about} over, the first since {since}, worst: {name_of(worst)}"
-        counted = Counter(summary_of(i)[:160] for i in shown)
+        counted = Counter(cut(since_said(summary_of(i), i.began_at)[0], 160) for i in shown)
         lines = [f"{text} ({number} of these)" if number > 1 else text for text, number in list(counted.items())[:_SHOWN]]
         left = len(shown) - sum(list(counted.values())[:_SHOWN])
         if left:
             lines.append(f"... and {left:,} more")
         created = min(d.created_at for d in deliveries)
         held = {one_line(d.held) for d in deliveries if d.held}
-        notes = [f"Held back: {', '.join(sorted(held))}."] if held else []
+        notes = [f"Held back: {cut(', '.join(sorted(held)), _HELD_MOST)}."] if held else []
         if not held and now - created > LATE_AFTER:
             notes = [f"Late: the first was written {clock(created, now)}."]
         links = (("The whole list", f"{self._url.rstrip('/')}/"),)
         state = "firing" if firing else "resolved"
         return Message(
-            state, worst.severity, "[ZADS] Many alerts", title[:_TITLE_MOST], tuple(lines), "", "", tuple(notes), links
+            state, worst.severity, "[ZADS] Many alerts", cut(title, _TITLE_MOST), tuple(lines), "", "", tuple(notes), links
         )

@@ -26,7 +26,9 @@ _RECONCILE_EVERY = 30.0
 _ABSENT_FOR = 300.0
 _BROKEN_FOR = 900.0
 BLIND_AFTER = 120.0
-BLIND = "zads-notifier-blind"
+BLIND, RENEWED = "zads-notifier-blind", "zads-notifier-record"
+_OWN = {BLIND, RENEWED}  # what no Alertmanager knows
+_TOLD_FOR = 86_400.0
 
 
 class Watch:
@@ -44,16 +46,20 @@ class Watch:
         *,
         acknowledgements: Acknowledgements | None = None,
         clock: Callable[[], float] = time.time,
+        steady: Callable[[], float] | None = None,
     ) -> None:
+        # What is waited for here goes by a clock that nobody sets; a test that moves the time moves both.
+        self._steady = steady or (time.monotonic if clock is time.time else clock)
         self._config, self._store, self.router, self._dispatcher = config, store, router, dispatcher
         self._sight, self._emergency = sight, emergency
         self._dead_man, self._clock, self.acknowledgements = dead_man_url, clock, acknowledgements
-        self._began = clock()
+        self._began, self._began_steady = clock(), self._steady()
         self._heard: float | None = None
+        self._heard_steady: float | None = None
         self._sources: set[str] = set()  # what our own Alertmanagers call themselves
         self._blind_since: float | None = None
         self._absent: dict[tuple[str, float], float] = {}
-        self._pinged = self._reconciled = 0.0
+        self._pinged = self._reconciled = float("-inf")
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
 
@@ -69,7 +75,7 @@ class Watch:
 
     def heard(self, source: str = "") -> None:
         """Note Alertmanager's Watchdog, and what this Alertmanager calls itself."""
-        self._heard = self._clock()
+        self._heard, self._heard_steady = self._clock(), self._steady()
         if source:
             self._sources.add(source)
 
@@ -101,15 +107,17 @@ class Watch:
 
     def look(self) -> None:
         """Look once at everything that is due; what fails does not keep the rest from being done."""
-        now = self._clock()
-        blind = now - (self._heard or self._began) > BLIND_AFTER
+        now, steady = self._clock(), self._steady()
+        heard = self._began_steady if self._heard_steady is None else self._heard_steady
+        blind = steady - heard > BLIND_AFTER
         for step in (
             self._sight.look,
             self._tend_queue,
             self._read_acknowledgements,
             lambda: self._watchdog(now, blind=blind),
-            lambda: self._reconcile(now, blind=blind),
-            lambda: self._ping(now, blind=blind),
+            lambda: self._renewal(now),
+            lambda: self._reconcile(now, steady, blind=blind),
+            lambda: self._ping(steady, blind=blind),
         ):
             try:
                 step()
@@ -182,25 +190,36 @@ class Watch:
             "notifier",
         )
 
-    def _reconcile(self, now: float, *, blind: bool) -> None:
+    def _renewal(self, now: float) -> None:
+        """Say for a day that the record was damaged or gone and begun anew: what only it knew, nobody else tells."""
+        at = self._store.renewed_at
+        fresh = at is not None and abs(now - at) < _TOLD_FOR
+        said = [one for one in self._store.open_incidents() if one.fingerprint == RENEWED]
+        if fresh and at is not None and not said:
+            self._say(_renewed_alert(at))
+        elif said and not fresh:
+            for incident in said:
+                self._dispatcher.wake(self._store.close_incident(incident.id, now, ""))
+
+    def _reconcile(self, now: float, steady: float, *, blind: bool) -> None:
         """Close what Alertmanager has not known for 5 minutes, while it and Prometheus were well throughout."""
         if not self._sight.well or blind:
             self._absent.clear()
             return
-        if now - self._reconciled < _RECONCILE_EVERY:
+        if steady - self._reconciled < _RECONCILE_EVERY:
             return
-        self._reconciled = now
-        incidents = [i for i in self._store.open_incidents() if i.fingerprint != BLIND and self.ours(i.source)]
-        memory = [i for i in self._emergency.open() if i.fingerprint != BLIND and self.ours(i.source)]
+        self._reconciled = steady
+        incidents = [i for i in self._store.open_incidents() if i.fingerprint not in _OWN and self.ours(i.source)]
+        memory = [i for i in self._emergency.open() if i.fingerprint not in _OWN and self.ours(i.source)]
         known = self._known() if incidents or memory else None
         if known is None:
             self._absent.clear()
             return
         absent = {(i.fingerprint, i.starts_at): i for i in (*memory, *incidents) if i.fingerprint not in known}
-        self._absent = {key: self._absent.get(key, now) for key in absent}
+        self._absent = {key: self._absent.get(key, steady) for key in absent}
         for key, since in list(self._absent.items()):
-            if now - since >= _ABSENT_FOR:
-                self._forget(absent[key], since)
+            if steady - since >= _ABSENT_FOR:
+                self._forget(absent[key], now - (steady - since))
                 del self._absent[key]
 
     def _forget(self, incident: Incident, since: float) -> None:
@@ -219,12 +238,12 @@ class Watch:
         except (requests.RequestException, ValueError, KeyError, TypeError):
             return None
 
-    def _ping(self, now: float, *, blind: bool) -> None:
+    def _ping(self, steady: float, *, blind: bool) -> None:
         """Beat outside only while all that a page needs is there: sight, record, channels."""
-        if not self._dead_man or now - self._pinged < _PING_EVERY:
+        if not self._dead_man or steady - self._pinged < _PING_EVERY:
             return
-        self._pinged = now
-        if blind or not self._store.writable() or not self._pages_arrive(now):
+        self._pinged = steady
+        if blind or not self._store.writable() or not self._pages_arrive(self._clock()):
             return
         try:
             requests.post(self._dead_man, timeout=5)
@@ -243,3 +262,20 @@ class Watch:
             return False
         broken = [books[name].broken_since or now for name in names if not books[name].works]
         return len(broken) < max(1, len(names)) and all(now - since < _BROKEN_FOR for since in broken)
+
+
+def _renewed_alert(at: float) -> Alert:
+    return Alert(
+        RENEWED,
+        "firing",
+        at,
+        None,
+        {"alertname": "RecordRenewed", "severity": "ticket", "headline": "RECORD RENEWED", "source": "notifier"},
+        {
+            "summary": "The notifier's record was damaged or gone: it was moved aside and a new one was begun",
+            "impact": "What was under way was carried over as far as it could be read. A page that was not yet sent may be lost.",
+            "first": "compare what Prometheus says is firing with the notifier's page; then check the disk",
+            "runbook_url": "docs/runbook.md#recordrenewed",
+        },
+        "notifier",
+    )

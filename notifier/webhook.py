@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import logging
 import sqlite3
@@ -20,6 +21,7 @@ from notifier.watch import Watch
 
 _LOG = logging.getLogger(__name__)
 _BODY_MOST = 8_000_000
+_BODY_WITHIN = 10.0  # seconds
 _AGAIN = "the record cannot be written; try again\n"
 
 
@@ -51,10 +53,14 @@ class Intake:
             raise _Answer(401, "a bearer token is needed: notifier.token_file")
         body = bytearray()
         try:
-            async for chunk in request.stream():
-                body += chunk
-                if len(body) > _BODY_MOST:
-                    raise _Answer(413, f"the body is larger than {_BODY_MOST} bytes")
+            async with asyncio.timeout(_BODY_WITHIN):
+                async for chunk in request.stream():
+                    body += chunk
+                    if len(body) > _BODY_MOST:
+                        raise _Answer(413, f"the body is larger than {_BODY_MOST} bytes")
+        except TimeoutError:
+            # Not 408: Alertmanager would give up.
+            raise _Answer(503, f"the body did not arrive within {_BODY_WITHIN:.0f} s; try again") from None
         except ClientDisconnect:
             raise _Answer(400, "the body ended too early") from None
         return bytes(body)

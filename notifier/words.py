@@ -17,10 +17,17 @@ _NAMES = {
 _CHANNELS = {"email": "e-mail", "slack": "Slack", "pagerduty": "PagerDuty", "webhook": "the webhook"}
 # C0, DEL, C1, line and paragraph separators, marks that turn the direction of writing.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
+# What nobody sees: spaces without width, marks of direction, tags; halves of a surrogate pair, which UTF-8 has not.
+_UNSEEN = re.compile("[\u00ad\u061c\u200b\u200e\u200f\u2060-\u2064\ufeff\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]")
 # Prometheus' humanizeDuration: "4m 47s", "1h 2m 3s", "2d 3h 4m 5s", "47.21s".
 _GO = re.compile(r"(?<![\w.-])(?:(?:(?:(\d+)d )?(\d+)h )?(\d+)m (\d+)s|(\d+(?:\.\d+)?)s)(?![\w-])")
 _RATE = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?)([kMGT]?B(?:/s)?)(?!\w)")
-_COUNT = re.compile(r"(?<![\w.,/-])(\d{4,})(?= (?:alerts?|packets?|connections?|exposures?|at IPAC)\b)")
+_COUNT = re.compile(r"(?<![\w.,/-])(\d{4,})(?= (?:alerts?|packets?|connections?|exposures?|messages?|waits?|at IPAC)\b)")
+_SINGLE = re.compile(r"(?<![\w.,/-])1 (alert|packet|connection|exposure|message|partition|community|communitie|time)s\b")
+# A rule's own "since 08:01 UTC".
+_SINCE = re.compile(r" since ([01]\d|2[0-3]):([0-5]\d) UTC\b")
+_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+_CUT = " ..."
 
 
 def clock(seconds: float, now: float | None = None, *, exact: bool = True) -> str:
@@ -49,8 +56,8 @@ def duration(seconds: float) -> str:
 
 
 def one_line(text: str) -> str:
-    """Return the text without line breaks, control characters and marks that turn the direction of writing."""
-    return _CONTROL.sub(" ", text).strip()
+    """Return the text without line breaks, control characters, what nobody sees and what turns the direction of writing."""
+    return _UNSEEN.sub("", _CONTROL.sub(" ", text)).strip()
 
 
 def name(word: str) -> str:
@@ -71,6 +78,7 @@ def spoken(text: str) -> str:
     text = _GO.sub(_said, one_line(text))
     text = _RATE.sub(lambda match: f"{float(match[1]):.3g} {match[2]}", text)
     text = _COUNT.sub(lambda match: f"{int(match[1]):,}", text)
+    text = _SINGLE.sub(lambda match: f"1 {match[1].replace('communitie', 'community')}", text)
     # Prometheus' `title` makes "Ampel" of a label; what is written otherwise was written on purpose.
     return re.sub(r"\b[A-Z][a-z]+\b", lambda match: _NAMES.get(match[0].lower(), match[0]), text)
 
@@ -78,6 +86,30 @@ def spoken(text: str) -> str:
 def _said(match: re.Match[str]) -> str:
     days, hours, minutes, seconds, alone = (float(part or 0) for part in match.groups())
     return duration(days * 86400 + hours * 3600 + minutes * 60 + seconds + alone)
+
+
+def cut(text: str, most: int) -> str:
+    """Return the text, or its beginning and a mark that there is more."""
+    return text if len(text) <= most else f"{text[: most - len(_CUT)].rstrip()}{_CUT}"
+
+
+def apart(word: str) -> str:
+    """Return a name in camel case as words: "NodeFilesystemFull" as "node filesystem full"."""
+    return " ".join(part if part.isupper() else part.lower() for part in _CAMEL.split(word))
+
+
+def since_said(text: str, began: float) -> tuple[str, float | None]:
+    """Return a sentence without its "since 08:01 UTC", and when that was: in the day before it `began` to be told.
+
+    A rule can only say a time of day, which says nothing any more when a message is written the day after.
+    """
+    match = _SINCE.search(text)
+    if match is None or not 0 <= began < 1e11:
+        return text, None
+    minute = int(match[1]) * 60 + int(match[2])
+    today = began - began % 86400 + minute * 60
+    at = today if today <= began + 60 else today - 86400
+    return f"{text[: match.start()]}{text[match.end() :]}", at
 
 
 def sentence(text: str) -> str:

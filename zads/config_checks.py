@@ -26,6 +26,7 @@ def findings(config: Config) -> Iterator[Finding]:
     yield from notifier_findings(config)
     yield from scrape_findings(config.exporters.scrape, secured=config.exporters.web_config_file is not None)
     yield from _listeners(config)
+    yield from _community_ports(config)
 
 
 def warnings(config: Config) -> Iterator[Finding]:
@@ -243,6 +244,19 @@ def _listeners(config: Config) -> Iterator[Finding]:
                 yield Finding(path, words, (other, listen) if one_exporter else (other,))
                 break
         taken.append((path, host, port))
+
+
+def _community_ports(config: Config) -> Iterator[Finding]:
+    """Find ports that are named twice, and those at which one of our own exporters is read."""
+    exporters = config.exporters
+    own = {getattr(exporters, key): key for key in type(exporters).model_fields if key.endswith("_port")}
+    for index, port in enumerate(exporters.community_ports):
+        path: Path = ("exporters", "community_ports", index)
+        if port in exporters.community_ports[:index]:
+            yield Finding(path, f"names {port} twice")
+        elif port in own:
+            words = f"{port} is exporters.{own[port]}, which is no listener of Kafka's"
+            yield Finding(path, words, (("exporters", own[port]),))
 
 
 def _one_machine(host: str, other: str) -> bool:

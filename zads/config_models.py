@@ -227,6 +227,34 @@ class Thresholds(Model):
     arrival_stalled: Seconds = Field(120.0, description="time without any alert while upstream has some")
     latency_mirror: Seconds = Field(120.0, description="time from upstream to public that is too long")
     will_lose_alerts: Seconds = Field(43200.0, description="time to retention's end at which unread alerts are in danger")
+    community_stalled: Seconds = Field(900.0, description="time without a commit, while alerts wait, after which a reader stands")
+    below_contract: Seconds = Field(
+        600.0, description="age of its next unread alert from which a community has to take the rate of its contract"
+    )
+    egress_capacity: BytesPerSecond = Field(
+        125_000_000, gt=0, description="bytes per second that the network of Kafka's host carries; 1 Gbit/s when not given"
+    )
+    egress_near_capacity: Number = Field(0.8, gt=0, le=1, description="share of egress_capacity that is too near to it")
+    alert_rate_low: Number = Field(
+        0.1, ge=0, le=1, description="share of the usual hour's alerts (median of 14 days) under which a dark hour is noted"
+    )
+    disk_fills_page: Seconds = Field(14400.0, description="time to a full disk that wakes somebody")
+    disk_fills_ticket: Seconds = Field(86400.0, description="time to a full disk that can wait for the day")
+    inodes_low: Number = Field(0.05, ge=0, le=1, description="share of a disk's inodes that has to be free")
+    memory_low: Number = Field(0.05, ge=0, le=1, description="share of a host's memory that has to be available")
+    cpu_saturated: Number = Field(
+        0.95, ge=0, le=1, description="share of a host's processors that may be busy over 15 minutes; 1 is never too much"
+    )
+    clock_skew: Seconds = Field(1.0, description="how far a host's clock may be off: delays are measured with it")
+    network_errors: Number = Field(0.01, ge=0, le=1, description="share of an interface's packets that may be damaged")
+    open_files: Number = Field(0.8, ge=0, le=1, description="share of its limit of open files that a service may use")
+    certificate_expires: Seconds = Field(1_209_600.0, description="time to the end of a listener's certificate")
+    backup_too_old: Seconds = Field(129_600.0, description="age of the last good backup; only where one is reported")
+    updates_overdue: Seconds = Field(
+        1_209_600.0, description="how long security updates or a reboot may wait; only where they are reported"
+    )
+    collector_stale: Seconds = Field(120.0, description="age of what an exporter shows, while it says that all is well")
+    notifications_stuck: Seconds = Field(300.0, description="age of the oldest message that a channel has not taken")
 
 
 class Slo(Model):

@@ -71,6 +71,13 @@ class Exporters(Model):
     decode_bytes_per_second: BytesPerSecond = Field(
         4_000_000, gt=0, description="bytes of alert packets that alert-arrival decodes per second at most"
     )
+    community_ports: tuple[Port, ...] = Field(
+        (),
+        description="TCP ports, on Kafka's host, of the listeners that communities read from, for broker-egress; when empty "
+        "those of kafka.public.bootstrap and those that the brokers advertise to the monitor: name them where the monitor "
+        "uses another listener than the communities",
+        examples=[[9092, 9093]],
+    )
     kafka_lag: KafkaLag = KafkaLag()
     scrape: Scrape = Scrape()
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Set
 _LOG = logging.getLogger(__name__)
 SAY_AGAIN_SECONDS = 600.0
 # What is looked at only every few collections is not over because one collection did not look at it.
-_OVER_AFTER_SECONDS, _OVER_AFTER_COLLECTIONS = 60.0, 7
+_OVER_AFTER_SECONDS, _OVER_AFTER_COLLECTIONS = 30.0, 7
 # zads.state says these in its own words, once.
 _SAID_ELSEWHERE = frozenset({"StateDamaged", "StateNotSaved"})
 
@@ -37,7 +37,7 @@ class Seldom:
 
 
 class FaultLog:
-    """The log of one collector's faults; a reason that was not seen for a minute (or seven collections) is over."""
+    """The log of one collector's faults; a reason that was not seen for half a minute, or seven collections, is over."""
 
     def __init__(self, name: str, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._name, self._monotonic = name, monotonic

@@ -409,7 +409,8 @@ _add(
     "gauge",
     "zads_mirror_behind_source",
     "source",
-    "Where the mirror's lag comes from: offsets of both clusters, or MirrorMaker's own (jmx); absent when neither is seen.",
+    "Where the mirror's lag comes from: offsets of both clusters; last_offsets, its position before ZADS's Kafka refused every "
+    "connection (12 h at most); MirrorMaker's own word (jmx). Absent when none is known.",
 )
 _add(
     _ARRIVAL,
@@ -423,7 +424,7 @@ _add(
     "gauge",
     "zads_mirror_surplus_alerts",
     "program night",
-    "Alerts at ZADS beyond MirrorMaker's source offset: duplicates.",
+    "Alerts at ZADS beyond MirrorMaker's source offset: duplicates. Absent while ZADS's Kafka cannot be read.",
 )
 _add(
     _ARRIVAL,
@@ -516,6 +517,13 @@ _add(
     "The night that observing belongs to, by UTC date of solar midnight; always 1.",
 )
 _add(_SERVICES, "gauge", "zads_night_end_timestamp_seconds", "", "When the Sun next rises above the site's limit.")
+_add(
+    _SERVICES,
+    "gauge",
+    "zads_quarter_dark_seconds",
+    "quarter",
+    "Dark time of tonight's whole quarter (2026Q4) by the Sun: what the objective's budget is a share of.",
+)
 
 _ALL = "every exporter"
 _add(_ALL, "gauge", "zads_collector_success", "collector", "1 when the last collection succeeded.")
@@ -585,6 +593,13 @@ _add(
 )
 _add(_NOTIFIER, "gauge", "zads_on_call_info", "name", "Who is on call; always 1.")
 _add(_NOTIFIER, "gauge", "zads_heartbeat_last_timestamp_seconds", "", "When Alertmanager's Watchdog last arrived.")
+_add(
+    _NOTIFIER,
+    "gauge",
+    "zads_record_renewed_timestamp_seconds",
+    "",
+    "When a damaged or missing record was last begun anew; absent where none was.",
+)
 
 
 def table() -> str:

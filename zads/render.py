@@ -7,6 +7,7 @@ so that no rule and no inhibition knows a service's name.
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
 from ipaddress import ip_network
@@ -94,6 +95,21 @@ def prometheus(config: Config, rules: Path) -> str:
 
     Raises ConfigErrors when what the exporters ask of Prometheus cannot be had.
     """
+    return _yaml(
+        {
+            "global": {
+                "scrape_interval": duration_text(config.prometheus.scrape_interval),
+                "evaluation_interval": duration_text(config.prometheus.evaluation_interval),
+            },
+            "alerting": {"alertmanagers": [{"static_configs": [{"targets": [reachable(config.alertmanager.address)]}]}]},
+            "rule_files": [str(rules / "*.rules.yml"), "thresholds.rules.yml"],
+            "scrape_configs": _scrape_jobs(config, render_scrape.settings(config)),
+        }
+    )
+
+
+def _scrape_jobs(config: Config, secured: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return what Prometheus scrapes; `secured` is what the jobs of our own exporters say about TLS and the login."""
 
     def target(address: str, **labels: str) -> dict[str, Any]:
         return {"targets": [reachable(address)], "labels": {"host": host_of(config, address), **labels}}
@@ -101,7 +117,6 @@ def prometheus(config: Config, rules: Path) -> str:
     def job(name: str, address: str) -> dict[str, Any]:
         return {"job_name": name, "static_configs": [target(address)]}
 
-    secured = render_scrape.settings(config)
     jobs = []
     for name, (served, path) in render_scrape.places(config).items():
         own_path = {} if path == "/metrics" else {"metrics_path": path}
@@ -123,17 +138,7 @@ def prometheus(config: Config, rules: Path) -> str:
     jobs.append(job("prometheus", config.prometheus.address))
     jobs.append(job("alertmanager", config.alertmanager.address))
     jobs.append(job("notifier", config.notifier.listen))
-    return _yaml(
-        {
-            "global": {
-                "scrape_interval": duration_text(config.prometheus.scrape_interval),
-                "evaluation_interval": duration_text(config.prometheus.evaluation_interval),
-            },
-            "alerting": {"alertmanagers": [{"static_configs": [{"targets": [reachable(config.alertmanager.address)]}]}]},
-            "rule_files": [str(rules / "*.rules.yml"), "thresholds.rules.yml"],
-            "scrape_configs": jobs,
-        }
-    )
+    return jobs
 
 
 def _jmx(config: Config, cluster: str) -> str | None:
@@ -271,18 +276,24 @@ def _inhibitions() -> list[dict[str, Any]]:
     gone = 'alertname=~"ServiceDown|ServiceNotAnswering|ServiceRecovering|ServiceJustBack"'
     paged = 'alertname=~"ServiceDown|ServiceNotAnswering"'
     # Late at the exposure's stage is late before the mirror.
+    slow, disk = "CommunityStalled|CommunityBelowContract", 'alertname="DiskWillFill"'
     mirrored = ['alertname=~"MirrorLagging|AlertsArrivingSlowly"', 'stage!="exposure"']
     return [
         rule(['alertname="HostDown"'], ['service=~".+"'], "host"),
-        rule(['alertname="HostDown"'], ['alertname=~"ExporterDown|CollectorFailing"'], "host"),
+        rule(['alertname="HostDown"'], ['alertname=~"ExporterDown|CollectorFailing|CollectorStale"'], "host"),
         rule([gone, 'part="public"'], ['about=~"community|stream"']),
         rule([paged, 'part="public"'], [paged, 'part="mirror"']),
         rule([gone, 'part="mirror"'], ['alertname="AlertsNotArriving"']),
         rule([gone, 'part="mirror"'], [*mirrored]),
         rule([gone, 'part="upstream"'], ['about=~"stream|upstream"']),
         rule(['alertname="ServiceDown"'], ['alertname="ServiceNotAnswering"'], "service"),
-        rule(['alertname="CommunitiesBehind"'], ['alertname="CommunityLagging"']),
-        rule(['alertname="CommunityWillLoseAlerts"'], ['alertname="CommunityLagging"'], "community"),
+        rule(['alertname="CommunitiesBehind"'], [f'alertname=~"CommunityLagging|{slow}"']),
+        # One community's trouble is told once, by what says most: it is away, it stands, it is late, it takes too little.
+        rule(['alertname="CommunityDisconnected"'], [f'alertname=~"CommunityLagging|{slow}"'], "community"),
+        rule(['alertname="CommunityStalled"'], ['alertname=~"CommunityLagging|CommunityBelowContract"'], "community"),
+        rule(['alertname="CommunityLagging"'], ['alertname="CommunityBelowContract"'], "community"),
+        rule(['alertname="CommunityWillLoseAlerts"'], [f'alertname=~"CommunityLagging|{slow}"'], "community"),
+        rule([disk, 'severity="page"'], [disk, 'severity="ticket"'], "host", "mountpoint"),
         rule(['alertname="AlertsNotArriving"'], mirrored),
         rule(['alertname="MonitoringBlind"'], ['alertname="ExporterDown"']),
         rule(['alertname="NotifierDown"'], ['alertname="AlertmanagerNotSending"']),
@@ -303,6 +314,14 @@ def thresholds(config: Config) -> str:
     record("zads:threshold_latency_objective", config.stream.latency_objective)
     record("zads:retention_seconds", config.stream.retention)
     record("zads:slo_objective", config.slo.objective)
+    expected = Counter(
+        (job["job_name"], one["labels"]["host"]) for job in _scrape_jobs(config, {}) for one in job["static_configs"]
+    )
+    for (name, host), number in expected.items():
+        record("zads:expected_targets", number, job=name, host=host)
+    for watched in config.services:
+        if watched.unit:
+            record("zads:watched_unit", 1, host=watched.host, name=watched.unit)
     for community in config.communities:
         record("zads:community_info", 1, community=community.name, label=community_label(community))
         record("zads:community_contract_bytes", community.contracted_bytes_per_second, community=community.name)

@@ -104,8 +104,15 @@ _add(
     "community_connections", "short", "Open connections of the community.", "sum by (community) (zads_community_connections)"
 )
 _add("on_call", "short", "Who is on call.", "zads_on_call_info")
-_add("budget_bad", "m", "Bad night minutes of this quarter.", "max(zads:slo_bad_minutes:quarter)")
-_add("budget", "m", "Night minutes that may be bad in a quarter.", "max(zads:slo_budget_minutes:quarter)")
+# Both are recorded once a minute; gone at once with the exporter that says which quarter it is.
+_SKY = "and on () max(zads_quarter_dark_seconds)"
+_add("budget_bad", "m", "Bad night minutes of this quarter.", f"max(zads:slo_bad_minutes:quarter) {_SKY}")
+_add(
+    "budget",
+    "m",
+    "Night minutes that may be bad in this quarter by the objective.",
+    f"max(zads:slo_budget_minutes:quarter) {_SKY}",
+)
 _add(
     "rate_upstream",
     "short",
@@ -219,6 +226,6 @@ _add(
     "budget_left",
     "m",
     "Night minutes of this quarter that may still be bad under the objective.",
-    f"clamp_min({SIGNALS['budget'].expression} - {SIGNALS['budget_bad'].expression}, 0)",
+    f"clamp_min(({SIGNALS['budget'].expression}) - ({SIGNALS['budget_bad'].expression}), 0)",
 )
 _add("now", "time:HH:mm", "The time by Prometheus' clock, UTC.", "vector(time() * 1000)")

@@ -41,7 +41,6 @@ def crossings(
     between two looks, the turn itself is looked at.
     """
 
-
     def look(when: datetime) -> _Look:
         return when, sun_altitude_degrees(when, latitude, longitude)
 

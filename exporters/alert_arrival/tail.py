@@ -20,6 +20,7 @@ from exporters.alert_arrival.content import Content, PartitionKey
 from exporters.alert_arrival.packets import AlertPacket, BadPacketError, Decoder
 from zads import kafka
 from zads.config import Config
+from zads.fault_log import Seldom
 
 _LOG = logging.getLogger(__name__)
 _POLL_MS = 1000
@@ -52,6 +53,7 @@ class Tail:
         self._config, self._content, self._appended_at, self._connect_to = config, content, appended_at, connect
         self._decoder = Decoder()
         self._stop = threading.Event()
+        self._faults = Seldom()
         self._thread: threading.Thread | None = None
         self._rate = float(config.exporters.decode_bytes_per_second)
         self._tokens, self._filled_at = self._rate * _BURST_SECONDS, time.monotonic()
@@ -85,8 +87,11 @@ class Tail:
                 if self._afford():
                     for records in consumer.poll(timeout_ms=_POLL_MS, max_records=_POLL_RECORDS).values():
                         self._take(records)
+                        if self._faults.over():
+                            _LOG.info("following the public topics again")
             except Exception as error:  # the loop's edge: whatever the library raises, the tail begins anew
-                _LOG.warning("following the public topics failed: %s: %s", type(error).__name__, error)
+                if self._faults.due(type(error).__name__):
+                    _LOG.warning("following the public topics failed: %s: %s", type(error).__name__, error)
                 with self._content.lock:
                     self._content.failures[f"Tail{type(error).__name__}"] += 1
                 self._shut(consumer)

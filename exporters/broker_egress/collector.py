@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import logging
 import statistics
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import psutil
 from prometheus_client.metrics_core import Metric
@@ -21,8 +20,8 @@ from zads.collector import Reading
 from zads.config import Config, host_port
 from zads.kafka import ClusterReader, KafkaFailure
 from zads.metrics import counter, gauge
+from zads.state import StateFile
 
-_LOG = logging.getLogger(__name__)
 _OFFSETS_EVERY = 2  # collections
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
@@ -35,15 +34,19 @@ class BrokerEgressCollector:
     def __init__(
         self, config: Config, wire: WireSource, offsets: OffsetEgress, state: Path, *, boot_id: Path = _BOOT_ID
     ) -> None:
-        self._config, self._offsets, self._file, self._boot_id = config, offsets, state, boot_id
-        ledger = self._ledger(Owners(config))
+        self._config, self._wire, self._offsets, self._boot_id = config, wire, offsets, boot_id
+        self._file = StateFile(state)
+        ports = set(config.exporters.community_ports or (host_port(a)[1] for a in config.kafka["public"].bootstrap))
+        ledger, before = self._file.load(self._restored) or (Ledger(Owners(config)), None)
+        # Of a port that was not watched before, what was sent there by now does not count.
+        wire.start_with(ports if before is None else ports & before)
+        self._ports = ports
         self._offsets_state = offsets.state()
         self._saving = threading.Lock()
         self._watcher = Watcher(wire, ledger, self._save)
         self._offsets_ok = False
         self._sent = words.Rate()
         self._round = 0
-        self._unsaved = False
 
     def close(self) -> None:
         """End the threads and keep the totals."""
@@ -53,12 +56,15 @@ class BrokerEgressCollector:
 
     def collect(self) -> Reading:
         """Publish the wire's totals; read commits every second time."""
+        self._watcher.watch_also(self._ports)
         self._watcher.start()
         errors = self._watcher.taken_errors()
         if self._round % _OFFSETS_EVERY == 0:
             try:
                 errors.update(self._offsets.collect())
                 self._offsets_ok, self._offsets_state = True, self._offsets.state()
+                if not self._config.exporters.community_ports:
+                    self._watcher.watch_also(self._offsets.ports)
             except (KafkaFailure, OSError, AssertionError) as error:
                 self._offsets_ok = False
                 errors[type(error).__name__] += 1
@@ -69,6 +75,8 @@ class BrokerEgressCollector:
             seen = words.wire(self._config, self._watcher.ledger, self._sent, time.monotonic())
         # Saved before it is published: after a kill, a counter must not come back lower than it was seen.
         self._save()
+        with self._saving:
+            errors.update(self._file.errors())
         seen = words.seen(seen, readable=readable, offsets=self._offsets_ok)
         wire = gauge("zads_egress_wire_readable")
         wire.add_metric([], float(readable))
@@ -110,39 +118,26 @@ class BrokerEgressCollector:
         except (OSError, ValueError):
             return "unknown"
 
-    def _ledger(self, owners: Owners) -> Ledger:
-        """Return the ledger as it was saved, and restore the offsets; a file that is no good begins anew."""
-        try:
-            state = json.loads(self._file.read_text(encoding="utf-8"))
-            # Sockets' names start anew with the machine.
-            ledger = Ledger(owners, state if state["boot"] == self._boot() else {**state, "known": {}})
-            if "offsets" in state:
-                self._offsets.restore(state["offsets"])
-            return ledger
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            return Ledger(owners)
+    def _restored(self, state: Any) -> tuple[Ledger, set[int] | None]:
+        """Return the ledger as it was saved and the ports that were watched (None: not noted), and restore the offsets."""
+        # Sockets' names start anew with the machine.
+        ledger = Ledger(Owners(self._config), state if state["boot"] == self._boot() else {**state, "known": {}})
+        ports = {int(port) for port in state["ports"]} if "ports" in state else None
+        if "offsets" in state:
+            self._offsets.restore(state["offsets"])
+        return ledger, ports
 
     def _save(self) -> None:
         """Write the totals down; called by the loop and by the watcher's thread."""
         with self._saving:
             with self._watcher.lock:
                 state = self._watcher.ledger.state()
-            content = {**state, "boot": self._boot(), "offsets": self._offsets_state}
-            try:
-                self._file.parent.mkdir(parents=True, exist_ok=True)
-                partial = self._file.with_suffix(".new")
-                partial.write_text(json.dumps(content), encoding="utf-8")
-                partial.replace(self._file)
-                self._unsaved = False
-            except OSError as error:
-                if not self._unsaved:
-                    _LOG.warning("totals cannot be kept in %s: %s", self._file, error)
-                self._unsaved = True
+            own = {"boot": self._boot(), "ports": sorted(self._wire.ports), "offsets": self._offsets_state}
+            self._file.save({**state, **own})
 
 
 def build(config: Config) -> BrokerEgressCollector:
     """Return the collector for the config."""
     public = config.kafka["public"]
     offsets = OffsetEgress(config, ClusterReader(public, client_id="zads-broker-egress"))
-    ports = [host_port(address)[1] for address in public.bootstrap]
-    return BrokerEgressCollector(config, Wire(ports), offsets, config.exporters.state_dir / "broker-egress.json")
+    return BrokerEgressCollector(config, Wire(), offsets, config.exporters.state_dir / "broker-egress.json")

@@ -93,6 +93,12 @@ class Ledger:
         self._known = present
         self._baseline = False
 
+    def adopt(self, connections: Iterable[Connection]) -> None:
+        """Take what older connections had already sent, on a port that is watched from now on: it is not ours to count."""
+        for connection in connections:
+            if connection.key not in self._known and connection.key not in self._gone:
+                self._known[connection.key] = (connection.acked, connection.retransmits)
+
     def closed(self, connection: Connection) -> None:
         """Take the last figures of a connection that closed; it may never have been seen open."""
         if self._baseline:

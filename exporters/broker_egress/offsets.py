@@ -37,6 +37,7 @@ class OffsetEgress:
         self._unread: set[str] = set()  # groups that could not be read when all the others were first seen
         self.bytes: dict[str, float] = defaultdict(float)
         self.replayed: dict[str, int] = defaultdict(int)
+        self.ports: frozenset[int] = frozenset()  # that the brokers advertise to us
 
     def close(self) -> None:
         """Close the connections."""
@@ -48,6 +49,7 @@ class OffsetEgress:
         Raises KafkaFailure or OSError when the cluster does not answer.
         """
         metadata = self._reader.metadata()
+        self.ports = frozenset(port for _, port in metadata.brokers.values())
         groups = self._reader.groups()
         mine = {n: g for n, g in groups.values.items() if self._owner(n)}
         committed = self._reader.committed(mine.values())
@@ -113,16 +115,18 @@ class OffsetEgress:
         return {"seen": seen, "bytes": dict(self.bytes), "replayed": dict(self.replayed), "first": self._first}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on from a state() of before."""
+        """Go on from a state() of before; what is no such state changes nothing and raises ValueError, KeyError or the like."""
         seen = {
             (str(group), str(topic_id), int(number)): int(offset)
             for group, topics in state["seen"].items()
             for topic_id, offsets in topics.items()
             for number, offset in offsets.items()
         }
-        self.bytes.update({str(k): float(v) for k, v in state["bytes"].items()})
-        self.replayed.update({str(k): int(v) for k, v in state["replayed"].items()})
+        sent = {str(k): float(v) for k, v in state["bytes"].items()}
+        replayed = {str(k): int(v) for k, v in state["replayed"].items()}
         self._seen, self._first = seen, bool(state["first"])
+        self.bytes.update(sent)
+        self.replayed.update(replayed)
 
     def _owner(self, group: str) -> str | None:
         for name, patterns in self._patterns.items():

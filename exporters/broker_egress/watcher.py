@@ -6,10 +6,11 @@ import logging
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from exporters.broker_egress.ledger import Connection, Ledger
+from zads.fault_log import Seldom
 
 _LOG = logging.getLogger(__name__)
 _LOOK_EVERY = 1.0
@@ -26,6 +27,16 @@ class WireSource(Protocol):
     """What reads the kernel's figures."""
 
     events_lost: int
+
+    @property
+    def ports(self) -> frozenset[int]:
+        """The ports that are watched."""
+
+    def start_with(self, ports: Iterable[int]) -> None:
+        """Watch these ports, before the first look."""
+
+    def watch_also(self, ports: Iterable[int]) -> list[Connection]:
+        """Watch these ports too; return the connections that are open there by now."""
 
     def look(self) -> list[Connection]:
         """Return all open connections to Kafka."""
@@ -55,10 +66,12 @@ class Watcher:
         self._wire, self.ledger, self._keep, self._monotonic = wire, ledger, keep, monotonic
         self._ended = threading.Event()
         self.lock = threading.Lock()
+        self._looking = threading.Lock()  # the kernel's socket is for one at a time
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
         self._good_at = float("-inf")
         self._failing = ""
+        self._deaf = Seldom(monotonic=monotonic)
         self._errors: Counter[str] = Counter()
         self._lost = 0
 
@@ -92,6 +105,10 @@ class Watcher:
 
     def look(self) -> None:
         """Read the kernel once; whatever fails is logged once, counted, and tried again."""
+        with self._looking:
+            self._look()
+
+    def _look(self) -> None:
         try:
             connections = self._wire.look()
         except Exception as error:  # the loop's edge: whatever comes, the next look is tried
@@ -106,6 +123,19 @@ class Watcher:
         if self._failing:
             _LOG.info("connections can be read again")
         self._failing, self._good_at = "", self._monotonic()
+
+    def watch_also(self, ports: Iterable[int]) -> None:
+        """Watch these ports too: from now on, whatever was sent there before. A failure is tried again at the next call."""
+        if not set(ports) - self._wire.ports:
+            return
+        with self._looking:
+            try:
+                found = self._wire.watch_also(ports)
+            except OSError as error:
+                _LOG.debug("more ports: %s", error)  # the look fails alike, and says it
+                return
+            with self.lock:
+                self.ledger.adopt(found)
 
     def taken_errors(self) -> Counter[str]:
         """Return the errors since the last call."""
@@ -127,7 +157,8 @@ class Watcher:
             except Exception as error:  # the loop's edge, as above
                 with self.lock:
                     self._errors["EventsUnreadable"] += 1
-                _LOG.warning("events of closed connections cannot be read: %s; short connections may be missed", error)
+                if self._deaf.due(type(error).__name__):
+                    _LOG.warning("events of closed connections cannot be read: %s; short connections may be missed", error)
             self._stop.wait(_WATCH_AGAIN)
 
     def _write(self) -> None:

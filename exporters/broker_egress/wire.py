@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable
 
 from exporters.broker_egress import diagnostics
 from exporters.broker_egress.ledger import Connection
+from zads.fault_log import Seldom
 
 _LOG = logging.getLogger(__name__)
 _EVENT_BUFFER = 4_000_000
@@ -27,14 +28,33 @@ class NotKafkaHostError(OSError):
 
 
 class Wire:
-    """Read connections to Kafka's listeners."""
+    """Read connections to Kafka's listeners, by their `ports`; start_with() and watch_also() are the ways to change these."""
 
-    def __init__(self, ports: Iterable[int]) -> None:
+    def __init__(self, ports: Iterable[int] = ()) -> None:
         self._ports = frozenset(ports)
+        self._losses = Seldom()
         self._socket: socket.socket | None = None
         self._sequence = 0
         self._here = False
         self.events_lost = 0
+
+    @property
+    def ports(self) -> frozenset[int]:
+        """The ports of the listeners that are watched."""
+        return self._ports
+
+    def start_with(self, ports: Iterable[int]) -> None:
+        """Watch these ports, before the first look."""
+        self._ports = frozenset(ports)
+
+    def watch_also(self, ports: Iterable[int]) -> list[Connection]:
+        """Watch these ports too; return the connections that are open there by now.
+
+        Raises OSError where the kernel does not let us, and watches what it did before then.
+        """
+        found = self._dump(more := frozenset(ports) - self._ports)
+        self._ports |= more
+        return found
 
     def look(self) -> list[Connection]:
         """Return all open connections, IPv4 and IPv6.
@@ -42,28 +62,29 @@ class Wire:
         Raises OSError where the kernel does not let us, NotKafkaHostError while Kafka was never seen here.
         """
         try:
-            found = self._dump()
+            found = self._dump(self._ports)
         except OSError:
             # A dump may be interrupted by a change of the table (NLM_F_DUMP_INTR): once more, on a new socket.
             self.close()
             try:
-                found = self._dump()
+                found = self._dump(self._ports)
             except OSError:
                 self.close()
                 raise
         if not self._here:
             ports = ", ".join(str(port) for port in sorted(self._ports))
-            raise NotKafkaHostError(errno.ENOTCONN, f"nothing listens on Kafka's port {ports} in this network namespace")
+            words = f"nothing listens on Kafka's port {ports} in this network namespace"
+            raise NotKafkaHostError(errno.ENOTCONN, words)
         return found
 
-    def _dump(self) -> list[Connection]:
+    def _dump(self, ports: frozenset[int]) -> list[Connection]:
         if self._socket is None:
             self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, diagnostics.NETLINK_SOCK_DIAG)
             self._socket.settimeout(_TIMEOUT)
         return [
             one
             for family in (socket.AF_INET, socket.AF_INET6)
-            for port in sorted(self._ports)
+            for port in sorted(ports)
             for one in self._ask(self._socket, family, port)
         ]
 
@@ -103,7 +124,8 @@ class Wire:
                     if error.errno != errno.ENOBUFS:
                         raise
                     self.events_lost += 1  # the next look finds what still lives
-                    _LOG.warning("events of closed connections were lost: %s", error)
+                    if self._losses.due("lost"):
+                        _LOG.warning("events of closed connections were lost: %s; the metric EventsLost counts on", error)
                     continue
                 for message in diagnostics.messages(data):
                     # Events come for every connection of the host: look at the port first.

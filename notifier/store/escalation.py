@@ -20,6 +20,12 @@ class Escalation(Incidents):
         """
         now, channels = self._clock(), set[str]()
         with self._write() as db:
+            # Told in the future: the clock was put back, and what is due goes by the new time.
+            db.execute(
+                "UPDATE incidents SET step_at=step_at-(reminded_at-?), reminded_at=?"
+                " WHERE state!='resolved' AND state='firing' AND reminded_at>?",
+                (now, now, now + CLOCKS_DIFFER),
+            )
             for row in db.execute("SELECT * FROM incidents WHERE step_at<=? AND state='firing'", (now,)).fetchall():
                 plan, step = self._plan_of(row, now), row["step"]
                 if plan.held_until > now:
@@ -56,8 +62,8 @@ class Escalation(Incidents):
         """Take an acknowledgement back, unless a newer one was given than what was `said` elsewhere; who was told is told again."""
         now = self._clock()
         with self._write() as db:
-            query = "SELECT * FROM incidents WHERE id=? AND state='acknowledged' AND acknowledged_at<=?"
-            row = db.execute(query, (incident, now if said is None else said + CLOCKS_DIFFER)).fetchone()
+            query = "SELECT * FROM incidents WHERE id=? AND state='acknowledged' AND (? IS NULL OR acknowledged_at<=?+?)"
+            row = db.execute(query, (incident, said, said, CLOCKS_DIFFER)).fetchone()
             return set() if row is None else self._open_again(db, row, why, now)
 
     def _open_again(self, db: sqlite3.Connection, row: sqlite3.Row, why: str, now: float) -> set[str]:

@@ -238,15 +238,16 @@ class Incidents(Windows):
     def acknowledge(self, incident: int, by: str, said: float | None = None) -> set[str]:
         """Acknowledge a firing incident; return the channels that have to tell it.
 
-        `said`: when it was said elsewhere. What was said before the incident last fired anew is about its past.
+        `said`: when it was said elsewhere. What was said before the incident last fired anew is about its past; what
+        is said here is said now, whatever the clock did since then.
         """
         now = self._clock()
         with self._write() as db:
             changed = db.execute(
                 "UPDATE incidents SET state='acknowledged', acknowledged_at=?, acknowledged_by=? WHERE id=? AND state='firing'"
-                " AND ? >= MAX(fired_at, IFNULL((SELECT MAX(at) FROM events e WHERE e.incident=incidents.id"
-                " AND e.status LIKE 'acknowledged by%'), 0))-?",
-                (now, by, incident, now if said is None else said, CLOCKS_DIFFER),
+                " AND (? IS NULL OR ? >= MAX(fired_at, IFNULL((SELECT MAX(at) FROM events e WHERE e.incident=incidents.id"
+                " AND e.status LIKE 'acknowledged by%'), 0))-?)",
+                (now, by, incident, said, said, CLOCKS_DIFFER),
             )
             if not changed.rowcount:
                 return set()

@@ -9,12 +9,13 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
-from notifier.model import Delivery, DeliveryError, Incident, Receipt
+from notifier.model import LONGEST_PAUSE, Delivery, DeliveryError, Incident, Receipt
 from notifier.plan import Audience, Planner
 from notifier.store.escalation import Escalation
+from notifier.store.incidents import CLOCKS_DIFFER
 
 LEASE = 120.0
 _FOLD_AFTER = 120.0
@@ -23,6 +24,12 @@ _NEXT = (
     "SELECT * FROM deliveries d INDEXED BY deliveries_turn WHERE channel=? AND state='pending' AND next_at<=? AND batch='' AND NOT EXISTS ("
     " SELECT 1 FROM deliveries e WHERE e.incident=d.incident AND e.channel=d.channel AND e.id<d.id"
     " AND e.state IN ('pending','claimed') AND e.target IN ('', d.target)) ORDER BY id LIMIT 1"
+)
+# The same for pages while nothing can be claimed; what is claimed was not finished by the channel's one worker.
+_PAGES = (
+    "SELECT d.* FROM deliveries d JOIN incidents i ON i.id=d.incident WHERE d.channel=? AND d.state IN ('pending','claimed')"
+    " AND d.next_at<=? AND d.not_before<=d.next_at AND d.batch='' AND d.kind='firing' AND i.severity='page' AND i.state='firing'"
+    " ORDER BY d.id LIMIT 1000"
 )
 # What a recipient was told or will be: its own deliveries, and those to all that it did not miss.
 _REACHES = (
@@ -68,6 +75,19 @@ class Queue(Escalation):
                 (now + LEASE, row["id"]),
             )
             return self._delivery(db, row, incident)
+
+    def page_that_waits(self, channel: str, beside: Collection[int]) -> Delivery | None:
+        """Return the next page that is due on a channel, without claiming it: the record can be read but not written.
+
+        `beside`: deliveries of which more is known than the record says.
+        """
+        for row in self._read(_PAGES, channel, self._clock()):
+            if row["id"] not in beside:
+                with self._lock:
+                    db = self._open()
+                    incident = self._incident(db.execute("SELECT * FROM incidents WHERE id=?", (row["incident"],)).fetchone())
+                    return self._delivery(db, row, incident)
+        return None
 
     @staticmethod
     def _untrue(db: sqlite3.Connection, row: sqlite3.Row, number: int, incident: Incident, now: float) -> str:
@@ -217,12 +237,19 @@ class Queue(Escalation):
             )
 
     def return_leases(self) -> None:
-        """Give back what was claimed and never finished."""
+        """Give back what was claimed and never finished; and what waits for a time that a wrong clock has set."""
+        now = self._clock()
         with self._write() as db:
             db.execute(
-                "UPDATE deliveries SET state='pending', doubtful=1 WHERE state='claimed' AND lease_until<?"
-                " AND state IN ('pending','claimed')",  # the index's own condition
-                (self._clock(),),
+                "UPDATE deliveries SET state='pending', doubtful=1 WHERE state='claimed' AND state IN ('pending','claimed')"
+                " AND (lease_until<? OR lease_until>?)",
+                (now, now + LEASE + CLOCKS_DIFFER),
+            )
+            # Queued in the future, or due later than any provider is waited for: the clock was put back meanwhile.
+            db.execute(
+                "UPDATE deliveries SET next_at=MAX(not_before, ?) WHERE state='pending' AND state IN ('pending','claimed')"
+                " AND next_at>MAX(not_before, ?) AND (created_at>? OR next_at>?)",
+                (now, now + CLOCKS_DIFFER, now + CLOCKS_DIFFER, now + LONGEST_PAUSE + CLOCKS_DIFFER),
             )
 
     def replay(self) -> int:

@@ -8,13 +8,13 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
 
 from notifier.model import Delivery, Incident
 from notifier.plan import Planner
-from notifier.store import schema
+from notifier.store import damage, schema
 
 _LOG = logging.getLogger(__name__)
 _BUSY = 2.0  # seconds: the webhook must be answered well before its sender gives up
@@ -28,7 +28,8 @@ class Record:
     `owner`: this process makes the file, keeps its tables up to date and sends what is queued. A tool that
     looks at the file of a running notifier is no owner: it neither makes nor changes tables.
     A file that cannot be opened (full disk, read-only) is tried again at each use, which raises sqlite3.Error
-    until then: the notifier must start all the same, since it can still page from memory.
+    until then: the notifier must start all the same, since it can still page from memory. One whose content is
+    damaged is moved aside and begun anew, with what can still be read of it; one that somebody took away too.
     """
 
     def __init__(self, file: Path, plan: Planner, *, owner: bool = True, clock: Callable[[], float] = time.time) -> None:
@@ -36,6 +37,7 @@ class Record:
         self._lock = threading.RLock()
         self._connection: sqlite3.Connection | None = None
         self._closed = self._owns = False
+        self._inode: int | None = None
         try:
             self._open()
         except sqlite3.OperationalError as error:
@@ -56,6 +58,8 @@ class Record:
             if self._owner:
                 db.execute("PRAGMA journal_mode=WAL")
                 schema.migrate(db, self._file)
+                self._refuse_read_only(db)
+                self._inode = self._file.stat().st_ino
                 if self._owns:
                     db.execute(_TAKE_OVER)
             elif schema.version(db) != schema.VERSION:
@@ -65,6 +69,19 @@ class Record:
             raise
         self._connection = db
         return db
+
+    @staticmethod
+    def _refuse_read_only(db: sqlite3.Connection) -> None:
+        """Raise sqlite3.OperationalError for a file that could only be opened to be read: it would stay so for good."""
+        try:
+            db.execute("BEGIN IMMEDIATE")  # which a read-only one takes for a mere BEGIN
+            db.execute(f"PRAGMA user_version={schema.VERSION}")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_READONLY:
+                raise
+        finally:
+            if db.in_transaction:
+                db.execute("ROLLBACK")
 
     def _connect(self) -> sqlite3.Connection:
         if self._owner:
@@ -101,7 +118,8 @@ class Record:
 
     @contextmanager
     def _write(self) -> Iterator[sqlite3.Connection]:
-        with self._lock:
+        with self._lock, self._mended():
+            self._notice_loss()
             db = self._open()
             db.execute("BEGIN IMMEDIATE")
             try:
@@ -114,8 +132,67 @@ class Record:
                 raise
 
     def _read(self, query: str, *values: object) -> list[sqlite3.Row]:
-        with self._lock:
+        with self._lock, self._mended():
             return self._open().execute(query, values).fetchall()
+
+    # -- a file that is damaged, or gone ---------------------------------------------------------
+
+    @contextmanager
+    def _mended(self) -> Iterator[None]:
+        """Begin anew when the file proves to be damaged; who came upon it is told so all the same, and comes again."""
+        try:
+            yield
+        except sqlite3.DatabaseError as error:
+            if self._owner and self._owns and damage.damaged(error):
+                self.begin_anew(error)
+            raise
+
+    def begin_anew(self, error: BaseException) -> None:
+        """Move the file aside, begin a new one, and carry over what can still be read; say so aloud.
+
+        Raises sqlite3.OperationalError when there can be no new one either.
+        """
+        self._drop()
+        try:
+            aside = damage.move_aside(self._file)
+        except OSError as problem:
+            raise sqlite3.OperationalError(f"{self._file} is damaged and cannot be moved: {problem.strerror}") from error
+        self.carry_over(damage.salvage_file(aside), f"{self._file} is damaged ({error}): it was moved to {aside}")
+
+    def carry_over(self, found: damage.Rows, why: str) -> None:
+        """Write what is left of the former record into this new one, and say so aloud."""
+        with self._write() as db:
+            count = damage.carry_over(db, found)
+            db.execute("INSERT OR REPLACE INTO heartbeats VALUES (?,?)", (damage.RENEWED, self._clock()))
+            if self._owns:
+                db.execute(_TAKE_OVER)
+        _LOG.critical("%s; a new one is begun, with the %d incidents that were under way", why, count)
+
+    def _notice_loss(self) -> None:
+        """Begin a new file when somebody has moved ours away: what is written to that one nobody would find."""
+        if self._connection is None or not self._owner or self._inode is None:
+            return
+        try:
+            if self._file.stat().st_ino == self._inode:
+                return
+        except FileNotFoundError:
+            pass
+        except OSError:
+            return  # the folder cannot be looked into just now; the file may well be where it was
+        found = damage.salvage(self._connection)
+        self._drop()  # before there is a new file: SQLite deletes the old one's journal by its name
+        self.carry_over(found, f"{self._file} was taken away while the notifier ran")
+
+    def _drop(self) -> None:
+        if self._connection is not None:
+            with suppress(sqlite3.Error):
+                self._connection.close()
+            self._connection = None
+
+    @property
+    def renewed_at(self) -> float | None:
+        """When a record that was damaged or gone was last begun anew; None where none ever was."""
+        return self.last_beat(damage.RENEWED)
 
     @staticmethod
     def _incident(row: sqlite3.Row) -> Incident:

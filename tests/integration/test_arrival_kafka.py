@@ -220,6 +220,45 @@ def test_garbage_is_counted_by_reason_and_slows_nothing(site: Site) -> None:
     assert site.value("zads_alert_schema_info") == 1
 
 
+def test_a_storm_of_garbage_delays_packets_by_no_more_than_its_bytes_and_collections_not_at_all(site: Site) -> None:
+    """80 MB of huge packets, 3,000 of the other kinds: 50 packets beside them are decoded within what the budget allows."""
+    name = "ztf_20260411_programid1"
+    site.topic(name)
+    site.collect()
+    good: list[bytes | None] = [packet(n) for n in range(50)]
+    kinds = (None, b"", b"garbage", packet()[:5000], b"Obj\x01" + bytes(3000))
+    small: list[bytes | None] = [kinds[n % 5] for n in range(3000)]
+    huge = random.Random(1).randbytes(10_000_000)
+    slowest = 0.0
+
+    def decoded(wanted: int, errors: int) -> float:
+        """Collect until so many are decoded and so many refused; return the seconds that it took."""
+        nonlocal slowest
+        begin = time.monotonic()
+        while True:
+            before = time.monotonic()
+            site.collect()
+            slowest = max(slowest, time.monotonic() - before)
+            took = time.monotonic() - begin
+            found = [site.value(f"zads_alert_{what}_total") for what in ("packets_decoded", "decode_errors")]
+            if found == [wanted, errors]:
+                return took
+            assert took < 60, f"{found} are not {wanted} and {errors}"
+            time.sleep(0.1)
+
+    site.send(name, good)
+    alone = decoded(50, 0)
+    arrived = site.arrived()
+    site.send(name, small[:1500] + [huge] * 4 + good + [huge] * 4 + small[1500:])
+    storm = decoded(100, 3008)
+    budget = 80e6 / site.config.exporters.decode_bytes_per_second
+    assert storm <= alone + budget + 8
+    assert slowest < 2, "counts come from offsets: what the packets are does not matter"
+    assert arrived is not None
+    assert site.arrived() == arrived + 3058
+    assert site.value("zads_sampled_ratio") == 1
+
+
 def test_the_tail_goes_on_after_a_broker_restart_and_a_topic_made_anew(site: Site) -> None:
     """Nothing decoded twice, nothing left out, a failure told; a restricted packet in a public topic is seen."""
     name = "ztf_20260405_programid1"

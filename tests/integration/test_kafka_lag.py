@@ -175,11 +175,14 @@ def test_a_community_is_behind_on_a_topic_it_never_committed(bench: Bench) -> No
 
 
 def test_a_cluster_that_does_not_answer_is_said_and_nothing_is_made_up() -> None:
-    """No lag, no zero: only that it does not answer."""
-    config = parse('[kafka.public]\nbootstrap = ["127.0.0.1:31599"]\n')
+    """No lag, no zero: only that it does not answer, and what zads.toml says of communities."""
+    lasair = '[[community]]\nname = "lasair"\ngroups = ["lasair"]\n'
+    config = parse('[kafka.public]\nbootstrap = ["127.0.0.1:31599"]\n' + lasair)
     loop = CollectorLoop(KafkaLagCollector(config, ClusterReader(config.kafka["public"], client_id="test")), 5.0)
     snapshot = loop.once()
     assert not snapshot.ok
     assert b'zads_cluster_up{cluster="public"} 0.0' in snapshot.body
-    assert b"kafka_consumergroup_lag" not in snapshot.body
+    own = ("#", "zads_collector_", "zads_build_info", "process_")
+    measured = {line for line in snapshot.body.decode().splitlines() if not line.startswith(own)}
+    assert measured == {'zads_cluster_up{cluster="public"} 0.0', 'zads_community_lag_known{community="lasair"} 1.0'}
     loop.stop()

@@ -367,6 +367,8 @@ def test_a_page_never_has_more_measured_series_than_the_cap(bench: Bench, most: 
     """Clusters, brokers, disks, communities and groups without a commit count too; only the exporter's health does not."""
     bench.topic("capped", 8)
     bench.send("capped", 3)
+    bench.topic("ztf_20260801_programid1", 1)
+    bench.send("ztf_20260801_programid1", 3)
     for number in range(12):
         bench.commit(f"capped-{number}", "capped", dict.fromkeys(range(8), 0))
     consumer = KafkaConsumer("capped", bootstrap_servers=bench.cluster.bootstrap[0], group_id="capped-never")

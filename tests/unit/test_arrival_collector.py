@@ -33,6 +33,7 @@ class FakeKafka:
         self.commits: dict[str, dict[tuple[str, int], int]] = {}
         self.silent: set[tuple[str, int]] = set()
         self.answers = True
+        self.silence: type[OSError] = ConnectionRefusedError
 
     def topic(self, name: str, *ends: int, identity: str = "a") -> None:
         self.ids[name] = identity
@@ -40,7 +41,7 @@ class FakeKafka:
 
     def probe(self, _address: str, _timeout: float) -> float:
         if not self.answers:
-            raise ConnectionRefusedError
+            raise self.silence
         return 0.001
 
     def metadata(self) -> Metadata:
@@ -78,11 +79,13 @@ class FakeMirror:
 
     def __init__(self) -> None:
         self.next_offsets: dict[tuple[str, int], int] = {}
-        self.readable = True
+        self.may_be_read, self.readable = True, False
 
-    def update(self, topics) -> None: ...
+    def update(self, topics) -> None:
+        self.readable = self.may_be_read
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        self.readable = False
 
 
 class World:
@@ -282,7 +285,7 @@ def test_what_the_mirror_has_not_passed_on(world: World) -> None:
     reading = world.collect()
     assert _value(reading, "zads_mirror_behind_seconds", program="1") == 0
     assert _value(reading, "zads_night_missing_alerts", program="1") == 1
-    world.mirror.readable = False
+    world.mirror.may_be_read = False
     assert _value(world.collect(), "zads_night_missing_alerts", program="1") is None
 
 
@@ -373,3 +376,107 @@ def test_log_offsets_of_what_is_gone_or_silent_are_gone(world: World) -> None:
     assert {key[2:4] for key in _offsets(world.collect())} == {(_name(1), "0")}
     world.upstream.answers = False
     assert _offsets(world.collect()) == {}
+
+
+def _stuck(world: World) -> None:
+    """60 alerts are passed on, twice 3; then ZADS's Kafka goes and IPAC gets 40 more."""
+    world.upstream.topic(_name(1), 30, 30)
+    world.public.topic(_name(1), 33, 33)
+    world.mirror.next_offsets = {(_name(1), 0): 30, (_name(1), 1): 30}
+    for _ in range(2):
+        reading = world.collect()
+    assert _value(reading, "zads_mirror_surplus_alerts") == 6
+    assert _value(reading, "zads_mirror_behind_alerts") == 0
+    world.public.answers = False
+    world.upstream.topic(_name(1), 70, 30)
+    world.now += 20.0
+
+
+def test_while_zads_kafka_is_dead_what_ipac_gets_waits(world: World) -> None:
+    """It refuses connections, so nothing passes: all beyond the last position waits, and grows older; no duplicates or gaps."""
+    _stuck(world)
+    for restarted in (False, True):
+        if restarted:
+            world.restart()
+        reading = world.collect()
+        assert _value(reading, "zads_mirror_behind_alerts", program="1", night=NIGHT) == 40
+        age = _value(reading, "zads_mirror_behind_seconds", program="1", night=NIGHT)
+        if not restarted:  # afterwards Kafka is asked when they came: that is for a real one
+            assert age is not None
+            assert 0 < age <= 60
+        assert _value(reading, "zads_mirror_behind_source", source="last_offsets") == 1
+        assert _value(reading, "zads_mirror_behind_source", source="offsets") is None
+        assert _value(reading, "zads_mirror_surplus_alerts") is None
+        assert _value(reading, "zads_night_missing_alerts") is None
+    world.upstream.topic(_name(1, "20260402"), 5)  # a night that begins meanwhile waits as a whole
+    assert _value(world.collect(), "zads_mirror_behind_alerts", night="20260402") == 5
+    world.public.answers = True
+    reading = world.collect()
+    assert _value(reading, "zads_mirror_behind_source", source="offsets") == 1
+    # Those of the partition that is level; after a restart the other's cannot be told from what is in flight.
+    assert _value(reading, "zads_mirror_surplus_alerts", night=NIGHT) == 3
+
+
+def test_a_kafka_that_is_only_out_of_sight_says_nothing_of_what_waits(world: World) -> None:
+    """It answers nothing in time: the mirror may pass on all the same. What MirrorMaker itself says stands in."""
+    world.public.silence = TimeoutError
+    _stuck(world)
+    reading = world.collect()
+    assert _value(reading, "zads_mirror_behind_alerts") is None
+    assert _value(reading, "zads_mirror_surplus_alerts") is None
+    assert not [f for f in reading.families if f.name == "zads_mirror_behind_source" and f.samples]
+    world.jmx = f'kafka_consumer_fetch_manager_metrics_records_lag{{topic="{_name(1)}",partition="0"}} 7.0'
+    reading = world.collect()
+    assert _value(reading, "zads_mirror_behind_alerts", program="1", night=NIGHT) == 7
+    assert _value(reading, "zads_mirror_behind_source", source="jmx") == 1
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_positions_that_were_not_seen_for_minutes_are_not_of_the_time_of_death(world: World, restarted: bool) -> None:
+    """Out of sight for three minutes, or the exporter away, and refusing only then: what was passed on in between is not known."""
+    _stuck(world)
+    world.public.silence = TimeoutError
+    world.collect()
+    world.now += 180.0
+    if restarted:
+        world.restart()
+    world.public.silence = ConnectionRefusedError
+    assert _value(world.collect(), "zads_mirror_behind_alerts") is None
+
+
+def test_a_kafka_that_is_dead_for_a_night_is_believed_no_longer(world: World) -> None:
+    """It may have moved, and the config not: after 12 hours nothing is said, over a restart too."""
+    _stuck(world)
+    for _ in range(12 * 60):
+        world.now += 55.0
+        reading = world.collect()
+        if _value(reading, "zads_mirror_behind_alerts") is None:
+            break
+    assert world.now - 100_000.0 == pytest.approx(43_200, abs=300)
+    world.restart()
+    assert _value(world.collect(), "zads_mirror_behind_alerts") is None
+
+
+def test_positions_of_partitions_that_were_not_known_do_not_count_as_behind(world: World) -> None:
+    """The mirror began at `latest` and its start could not be told: unknown is neither 0 nor all of the log."""
+    _stuck(world)
+    world.public.answers = True
+    world.collect()
+    known = world.collector._last._positions
+    topic = next(iter(known))
+    known[topic][0] = None
+    world.public.answers = False
+    assert _value(world.collect(), "zads_mirror_behind_alerts", night=NIGHT) == 0
+
+
+def test_a_damaged_state_file_is_kept_aside_and_counted(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    """Once in the log, in the errors of the next collection, and the old bytes are still there; a shape that is wrong alike."""
+    world.collect()
+    file = world.folder / "state.json"
+    for number, damaged in enumerate(("{{{", '{"arrivals": {"seen": 3}}'), 1):
+        file.write_text(damaged)
+        world.restart()
+        assert world.collect().errors["StateDamaged"] == 1
+        assert "StateDamaged" not in world.collect().errors
+        assert damaged in [aside.read_text() for aside in world.folder.glob("state.json.damaged-*")]
+        assert caplog.text.count("is damaged") == number

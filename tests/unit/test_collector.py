@@ -209,20 +209,95 @@ def test_failures_that_take_long_do_not_keep_values_alive() -> None:
     assert b"zads_cluster_up" not in loop.once().body
 
 
-def test_a_fault_stands_in_the_log_once(caplog: pytest.LogCaptureFixture) -> None:
-    """Not every five seconds; its end is said too."""
+class Partial(Source):
+    """A collector whose collections fail as they are told: reasons, one collection after the other, again and again."""
+
+    def __init__(self, *rounds: tuple[str, ...], ok: bool = True) -> None:
+        super().__init__()
+        self.rounds, self.ok, self.looks = rounds, ok, 0
+
+    def collect(self) -> Reading:
+        self.looks += 1
+        reasons = self.rounds[self.looks % len(self.rounds)]
+        return Reading(errors=dict.fromkeys(reasons, 1), ok=self.ok or not reasons)
+
+
+def _logged(source: Source, *phases: tuple[float, object], interval: float = 5.0) -> list[tuple[float, str]]:
+    """Let a loop collect for some seconds per phase, each begun by a call; return what was logged at which second."""
+    lines: list[tuple[float, str]] = []
+    clock = Clock()
+
+    class Lines(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            lines.append((clock.now - 1000.0, f"{record.levelname} {record.getMessage()}"))
+
+    handler, log = Lines(), logging.getLogger("zads.fault_log")
+    log.addHandler(handler)
+    level = log.level
+    log.setLevel(logging.INFO)
+    try:
+        loop = CollectorLoop(source, interval, clock=clock, monotonic=clock)
+        for seconds, begin in phases:
+            begin()  # type: ignore[operator]
+            for _ in range(int(seconds / interval)):
+                loop.once()
+                clock.now += interval
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(level)
+    return lines
+
+
+def test_a_fault_stands_in_the_log_when_it_begins_every_ten_minutes_and_when_it_is_over() -> None:
+    """Not every five seconds; over it is after half a minute without it, and that is what is said."""
     source = Source()
-    loop = CollectorLoop(source, 5.0)
-    source.error = ConnectionError("gone")
-    with caplog.at_level(logging.INFO):
-        for _ in range(5):
-            loop.once()
-        source.error = None
-        for _ in range(5):
-            loop.once()
-    ours = [record for record in caplog.records if record.name == "zads.collector"]
-    assert [record.levelname for record in ours] == ["WARNING", "INFO"]
-    assert "ConnectionError: gone" in ours[0].getMessage()
+    lines = _logged(
+        source,
+        (50, lambda: None),
+        (1500, lambda: setattr(source, "error", ConnectionError("gone"))),
+        (300, lambda: setattr(source, "error", None)),
+    )
+    assert lines == [
+        (50, "WARNING test: collection failed: ConnectionError: gone"),
+        (650, "WARNING test: still: collection failed: ConnectionError: gone"),
+        (1250, "WARNING test: still: collection failed: ConnectionError: gone"),
+        (1580, "INFO test: collects all again, for 35 s now"),
+    ]
+
+
+@pytest.mark.parametrize("ok", [True, False])
+@pytest.mark.parametrize("interval", [1.0, 5.0, 30.0])
+def test_what_is_looked_at_every_few_collections_does_not_begin_and_end_with_each(ok: bool, interval: float) -> None:
+    """Commits are read every second time, sizes every sixth: a fault of theirs is one fault, whatever else fails beside it."""
+    rounds = [("A",), ("A", "B"), ("A",), ("A",), ("A", "B"), ("A", "C")] if not ok else [("B",), (), (), (), (), ()]
+    source = Partial(*rounds, ok=ok)
+    lines = [text for _, text in _logged(source, (590, lambda: None), interval=interval)]
+    assert 1 <= len(lines) <= (1 if ok else 3), lines
+    assert not [text for text in lines if "again" in text]
+    assert all(reason in "".join(lines) for reason in ("B" if ok else "ABC"))
+
+
+def test_a_fault_that_joins_another_is_said_and_each_end_too() -> None:
+    """The second one is news; the first one's end does not say that all is well."""
+    source = Partial(("A",))
+    lines = _logged(
+        source,
+        (60, lambda: None),
+        (60, lambda: setattr(source, "rounds", (("A", "B"),))),
+        (120, lambda: setattr(source, "rounds", (("B",),))),
+        (120, lambda: setattr(source, "rounds", ((),))),
+    )
+    assert lines == [
+        (0, "WARNING test: parts could not be read: A"),
+        (60, "WARNING test: parts could not be read: A, B"),
+        (150, "INFO test: no more A for 35 s; not over yet: B"),
+        (270, "INFO test: collects all again, for 35 s now"),
+    ]
+
+
+def test_what_the_state_file_says_itself_is_not_said_twice() -> None:
+    """It is counted, and no fault of a collection."""
+    assert _logged(Partial(("StateNotSaved",), ("StateDamaged",)), (60, lambda: None)) == []
 
 
 def test_a_collector_is_exchanged_between_two_collections_and_counters_go_on() -> None:

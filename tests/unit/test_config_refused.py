@@ -400,3 +400,18 @@ def test_warnings_are_no_errors() -> None:
     assert [w.path for w in warnings(MINIMAL, parse(MINIMAL))] == ["notifier"]
     example_site = (ROOT / "zads.toml").read_text(encoding="utf-8")
     assert warnings(example_site, parse(example_site)) == []
+
+
+@pytest.mark.parametrize(
+    ("ports", "said"),
+    [
+        ("[9092, 9092]", "exporters.community_ports[1]: names 9092 twice"),
+        ("[9309]", "exporters.community_ports[0]: 9309 is exporters.broker_egress_port, which is no listener of Kafka's"),
+        ("[0]", "exporters.community_ports[0]: "),
+        ("9092", "exporters.community_ports: "),
+    ],
+)
+def test_the_ports_that_communities_read_from_are_checked(ports: str, said: str) -> None:
+    """Each once, none of our own, a list of ports."""
+    assert said in only(MINIMAL + f"[exporters]\ncommunity_ports = {ports}\n")
+    assert not errors(MINIMAL + "[exporters]\ncommunity_ports = [9092, 9093]\n")

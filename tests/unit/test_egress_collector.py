@@ -31,6 +31,14 @@ class FakeWire:
         self.events_lost = 0
         self.watch_errors = 0
         self.closed: Callable[[Connection], None] | None = None
+        self.ports: frozenset[int] = frozenset()
+
+    def start_with(self, ports) -> None:
+        self.ports = frozenset(ports)
+
+    def watch_also(self, ports) -> list[Connection]:
+        self.ports |= frozenset(ports)
+        return []
 
     def look(self) -> list[Connection]:
         if self.error is not None:
@@ -201,14 +209,33 @@ def test_a_clock_that_moves_is_no_new_boot(world: World) -> None:
     assert _bytes(world.collect(), "wire") == 1300
 
 
-def test_a_state_file_that_is_no_good_begins_anew(world: World) -> None:
-    """Broken, of another shape, or not writable: nothing stops."""
+def test_a_state_file_that_is_no_good_begins_anew(world: World, caplog) -> None:
+    """Broken or of another shape: nothing stops, it is counted, said once, and kept aside."""
     world.collector.close()
-    for content in ("{broken", "[]", json.dumps({"known": 3}), json.dumps({"known": {}, "offsets": {}})):
+    good = json.loads(world.file.read_text())
+    shapes = ({"known": 3}, {"known": {}, "offsets": {}}, {**good, "offsets": {**good["offsets"], "replayed": 3}})
+    for number, content in enumerate(("{{{", "[]", *map(json.dumps, shapes)), 1):
         world.file.write_text(content)
         world.restart()
-        assert _bytes(world.collect(), "wire") == 0
+        reading = world.collect()
+        assert _bytes(reading, "wire") == 0
+        assert reading.errors == {"StateDamaged": 1}
+        assert world.collect().errors == {}
         world.collector.close()
+        assert content in [aside.read_text() for aside in world.file.parent.glob("egress.json.damaged-*")]
+        assert caplog.text.count("is damaged") == number
+
+
+def test_a_state_folder_that_cannot_be_written_is_said_once(world: World, caplog) -> None:
+    """Counted at each try; what is measured goes on."""
+    world.collector.close()
+    world.file = world.file.parent / "boot_id" / "egress.json"  # a file where the folder should be
+    world.restart()
+    for _ in range(4):
+        reading = world.collect()
+    assert reading.errors["StateNotSaved"] >= 1
+    assert _bytes(reading, "wire") == 0
+    assert caplog.text.count("cannot be kept in") == 1
 
 
 def test_on_a_machine_without_kafka_the_wire_sees_nothing_and_says_so() -> None:
@@ -217,3 +244,31 @@ def test_on_a_machine_without_kafka_the_wire_sees_nothing_and_says_so() -> None:
     with pytest.raises(NotKafkaHostError, match="nothing listens on Kafka's port 1 "):
         wire.look()
     wire.close()
+
+
+def test_the_ports_that_are_watched(world: World) -> None:
+    """Those of bootstrap, and those that the brokers advertise; where some are named, these alone; known over a restart."""
+    world.collect()
+    assert world.wire.ports == {22092} | {port for _, port in world.kafka.metadata().brokers.values()}
+    assert json.loads(world.file.read_text())["ports"] == sorted(world.wire.ports)
+    world.collector.close()
+    exporters = CONFIG.exporters.model_copy(update={"community_ports": (9092, 9093)})
+    config = CONFIG.model_copy(update={"exporters": exporters})
+    offsets = OffsetEgress(config, world.kafka)  # type: ignore[arg-type]
+    collector = BrokerEgressCollector(config, world.wire, offsets, world.file, boot_id=world.boot)
+    assert world.wire.ports == frozenset(), "they are added, so that what was sent there before is not counted"
+    collector.collect()
+    assert world.wire.ports == {9092, 9093}
+    collector.close()
+
+
+def test_events_that_stay_unreadable_are_said_once(world: World, caplog, monkeypatch) -> None:
+    """Not every five seconds."""
+    monkeypatch.setattr("exporters.broker_egress.watcher._WATCH_AGAIN", 0.02)
+    world.wire.watch_errors = 10
+    world.collect()
+    deadline = time.monotonic() + 10
+    while world.wire.watch_errors and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert world.wire.watch_errors == 0
+    assert caplog.text.count("events of closed connections cannot be read") == 1

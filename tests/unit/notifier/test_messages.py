@@ -154,7 +154,7 @@ def test_again_still_and_acknowledged_are_told_apart() -> None:
     assert _render(page, again=True).title.startswith("Kafka down again for 34 min")
     assert _render(page, "reminder").title.startswith("Still: Kafka down for 34 min")
     known = replace(page, state="acknowledged", acknowledged_by="Ada\r\nBcc: x", acknowledged_at=NOW)
-    assert _render(known, "acknowledged").title.startswith("Acknowledged by Ada Bcc: x: Kafka down for 34 min")
+    assert _render(known, "acknowledged").title.startswith("Ada Bcc: x has it: Kafka down for 34 min")
     # A page that is told only after the acknowledgement promises no further one.
     assert "Told again" not in _render(known).text
 
@@ -175,13 +175,13 @@ def test_a_digest_counts_and_names_the_worst_and_tells_nothing_that_is_over_as_f
     """What ended while it waited is counted as over, once."""
     renderer = Renderer("http://n", clock=Clock(NOW))
     message = renderer.digest(_many())
-    assert message.title == "21 alerts on 2 subjects since 08:00:30 UTC, worst: Kafka down"
+    assert message.title == "21 alerts on 2 subjects since 08:00 UTC, worst: Kafka down"
     assert message.severity == "page"
     assert message.what[0].startswith("Kafka down")
     assert message.what[1].endswith("(20 of these)")
     over = [replace(d, incident=replace(d.incident, state="resolved")) for d in _many()]
     both = over + [replace(d, kind="resolved") for d in over]
-    assert renderer.digest(both).title == "21 alerts on 2 subjects over, the first since 08:00:30 UTC, worst: Kafka down"
+    assert renderer.digest(both).title == "21 alerts on 2 subjects over, the first since 08:00 UTC, worst: Kafka down"
     assert renderer.digest([*_many(), replace(over[0], incident=replace(over[0].incident, id=99))]).title.endswith(
         "1 others over"
     )
@@ -243,7 +243,7 @@ def test_headlines_become_sentences() -> None:
     assert headline("MY KAFKA DOWN", "my Kafka") == "My Kafka down"
     assert headline("FINKEL BEHIND") == "Finkel behind"
     assert lower("IPAC's Kafka") == "IPAC's Kafka" and lower("No alerts") == "no alerts"
-    assert name_of(_incident(({"alertname": "ServiceDown"}, {}))) == "Servicedown"
+    assert name_of(_incident(({"alertname": "ServiceDown"}, {}))) == "Service down"
     assert one_line("a\u202eb") == "a b"
 
 

@@ -1,0 +1,107 @@
+"""A faultless year with Palomar's weather: how often somebody would have been told, and of what.
+
+One-minute data. The groups about machines, services and the monitoring, whose inputs stand still, are evaluated each
+ten minutes, those about the stream and the communities each two: a year takes minutes instead of an hour.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from tests.replay.evaluate import Firing, evaluate, rule_groups
+from tests.replay.flow import Flow
+from tests.replay.play import Outcome, series, site
+from tests.replay.scenario import DAY, HOUR, Scenario
+from tests.replay.told import Told, told
+
+# Share of nights lost entirely, by month, and of the hours of the others that are lost (PTF 2010-2014, ztf_sim).
+LOST = (0.23, 0.38, 0.23, 0.25, 0.17, 0.07, 0.08, 0.13, 0.09, 0.21, 0.26, 0.44)
+HOURS_LOST = 0.19
+# A lost night is followed by a lost one more often than chance: runs of up to 13.
+PERSISTS = 0.35
+CHUNK, WARM = 7 * DAY, DAY
+STILL = ("hosts", "services", "meta")
+
+
+def weather(days: int, begin_month: int, seed: int) -> tuple[tuple[float, float], ...]:
+    """Draw when the dome is closed, in seconds after a begin at 20 h UT."""
+    dice, closed, lost = np.random.default_rng(seed), [], False
+    for day in range(days):
+        month = (begin_month - 1 + int(day / 30.44)) % 12
+        share = LOST[month]
+        # A chain with this persistence and the month's share in the long run.
+        lost = bool(dice.random() < (share + PERSISTS * (1 - share) if lost else share * (1 - PERSISTS)))
+        if lost:
+            closed.append((day * DAY, (day + 1) * DAY))
+        elif dice.random() < 0.5:
+            # Half of the other nights lose some of their 10 hours: at the begin, in the middle, or the end.
+            length = dice.exponential(2 * HOURS_LOST * 10 * HOUR)
+            start = dice.choice([5.0, 5 + 7 * dice.random(), 5 + 7 * dice.random()]) * HOUR
+            closed.append((day * DAY + start, day * DAY + min(start + length, 23 * HOUR)))
+    return tuple(closed)
+
+
+def scenario(days: int, seed: int, begin: str = "2026-01-01T20:00") -> Scenario:
+    """Return the year, or a part of it."""
+    month = int(begin[5:7])
+    return Scenario(
+        f"{days} faultless days with Palomar's weather",
+        begin,
+        days * 24.0,
+        step=60,
+        evaluate=120,
+        closed=weather(days, month, seed),
+        blocks=(1, 2, 1, 3),
+        straggle=0.002,
+        lead=2 * HOUR,
+        seed=seed,
+    )
+
+
+def _pieces(flow: Flow) -> Iterator[tuple[int, int, float]]:
+    """Yield the first and the last step of each week, with a day before it, and how much of it is that day."""
+    step, last = flow.scenario.step, len(flow.times)
+    for begin in np.arange(0.0, flow.scenario.hours * HOUR, CHUNK):
+        low = int(np.searchsorted(flow.times, max(begin - WARM, 0.0)))
+        high = min(last, int(np.searchsorted(flow.times, begin + CHUNK)) + 1)
+        yield low, high, begin - flow.times[low]
+        assert step * (high - low) <= CHUNK + WARM + 2 * step
+
+
+def play_days(days: int, seed: int, progress: Callable[[str], None], begin: str = "2026-01-01T20:00") -> Outcome:
+    """Play the days, two weeks at a time; `progress` is told each that is done."""
+    one, config = scenario(days, seed, begin), site()
+    flow = Flow(one, config)
+    still = [name for name in rule_groups() if name in STILL]
+    moving = [name for name in rule_groups() if name not in STILL]
+
+    def piece(bounds: tuple[int, int, float]) -> list[Told]:
+        low, high, warm = bounds
+        written, seconds = series(flow, low, high), (high - low - 1) * one.step
+        heard: list[Told] = []
+        for every, without in ((one.evaluate, still), (600, [name for name in moving if name != "zads-recorded"])):
+            seen = evaluate(written, step=one.step, every=every, seconds=seconds, without=without)
+            heard += told(Firing(seen.at, seen.groups, seen.evaluate), config)
+        first = float(flow.times[low])
+        progress(f"{one.begins:%Y}, day {int((first + warm) / DAY)}: {len([t for t in heard if t.at >= warm])} told")
+        return [Told(t.labels, t.at + first, t.until + first) for t in heard if t.at >= warm]
+
+    with ThreadPoolExecutor(2) as pool:
+        heard = [t for found in pool.map(piece, _pieces(flow)) for t in found]
+    return judge_days(one, heard)
+
+
+def judge_days(one: Scenario, heard: list[Told]) -> Outcome:
+    """No page, and at most one ticket a week."""
+    outcome = Outcome(one, heard)
+    outcome.surprises += [f"page {t.name} on day {t.at / DAY:.2f}" for t in outcome.of("page")]
+    weeks = one.hours / 24 / 7
+    tickets = outcome.of("ticket")
+    if len(tickets) > max(1.0, weeks):
+        names = sorted({t.name for t in tickets})
+        counts = ", ".join(f"{name} {sum(t.name == name for t in tickets)}" for name in names)
+        outcome.surprises.append(f"{len(tickets)} tickets in {weeks:.0f} weeks ({counts})")
+    return outcome
