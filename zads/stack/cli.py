@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from zads.config import Config, ConfigErrors, load
-from zads.stack import components, lock, up
+from zads.stack import components, control, lock, up
 from zads.stack.errors import StackError
 from zads.stack.paths import Paths, here
 from zads.stack.supervisor import Supervisor, holder, log_tail
@@ -184,6 +184,7 @@ def _run_inbox(args: argparse.Namespace) -> int:
     config, paths = load(args.config), here()
     slack, pagerduty, webhook = config.notifier.slack, config.notifier.pagerduty, config.notifier.webhook
     http, smtp = components.inbox_addresses(config)
+    trouble = control.Watch(paths.control)
     return inbox.run(
         paths.data / "inbox" / "received.jsonl",
         http,
@@ -194,6 +195,7 @@ def _run_inbox(args: argparse.Namespace) -> int:
         routing_key=pagerduty.routing_key() if pagerduty else "",
         api_token=(pagerduty.api_token() or "") if pagerduty else "",
         webhook_secret=webhook.secret() if webhook else "",
+        away=lambda name: bool(trouble()["providers"].get(name)),
     )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 Control = dict[str, dict[str, Any]]
 POLL_SECONDS = 0.3
-_PARTS = ("services", "communities", "simulator")
+_PARTS = ("services", "communities", "simulator", "providers")
 
 
 def read(path: Path) -> Control:

@@ -25,6 +25,7 @@ from starlette.routing import Route
 from zads.config import host_port
 from zads.stack import inbox_page
 from zads.stack.inbox_store import Inbox
+from zads.stack.standin_away import Away, AwayOverHttp, nobody
 from zads.stack.standin_deadman import DeadMan
 from zads.stack.standin_http import Reply, read_body, slack_call
 from zads.stack.standin_pagerduty import BODY_MOST, PagerDuty
@@ -148,16 +149,18 @@ def run(
     slack_hook: str = "",
     api_token: str = "",
     webhook_secret: str = "",
+    away: Away = nobody,
 ) -> int:
     """Serve until SIGTERM; return the exit code.
 
     `slack_hook`: the last part of the incoming webhook's address, after /slack/services/; `api_token`: PagerDuty's
-    REST API key; `webhook_secret`: what signs for the receiver at /webhook. What is "" refuses everybody.
+    REST API key; `webhook_secret`: what signs for the receiver at /webhook. What is "" refuses everybody. `away`
+    tells whether a provider is away at the moment.
     """
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     inbox = Inbox(file)
     dead_man = DeadMan(inbox, file=file.with_name("heartbeat"))
-    mail, address = SmtpServer(inbox, *host_port(smtp)), http
+    mail, address = SmtpServer(inbox, *host_port(smtp), away=away), http
     try:
         web = socket.create_server(host_port(address))
         address = smtp
@@ -184,7 +187,9 @@ def run(
         hook=SlackHook(slack, slack_hook),
         webhook=Webhook(inbox, webhook_secret),
     )
-    server = _Server(uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=1))
+    server = _Server(
+        uvicorn.Config(AwayOverHttp(app, away), log_level="warning", access_log=False, timeout_graceful_shutdown=1)
+    )
     try:
         asyncio.run(server.serve(sockets=[web]))
     finally:

@@ -7,7 +7,8 @@ from pathlib import Path
 from zads.config import Config, host_port
 
 # A partition keeps 14 to 25 MB for a day at most; a segment holds the largest packet (10 MB). A night has 3 upstream
-# topics and 1 public one of 16 partitions each: 1.6 GB; a stack that runs through a change of nights holds two nights, 3.2 GB, and stays under 4 GB.
+# topics and 1 public one of 16 partitions each: 1.6 GB; a stack that runs through a change of nights holds two nights,
+# 3.2 GB, and stays under 4 GB.
 _RETENTION_BYTES, _SEGMENT_BYTES, _RETENTION_MS = 14_000_000, 11_000_000, 86_400_000
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import os
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -10,6 +12,7 @@ from collections.abc import Callable
 from zads.config import load, parse_duration
 from zads.stack import control, up
 from zads.stack.paths import here
+from zads.stack.standin_away import PROVIDERS
 from zads.stack.supervisor import holder
 
 _ALIASES = {"kafka": "kafka-public", "mirror": "mirrormaker", "upstream": "kafka-upstream", "ipac": "kafka-upstream"}
@@ -101,6 +104,29 @@ def _flag(args: argparse.Namespace) -> int:
     return 0
 
 
+def _refuse(args: argparse.Namespace) -> int:
+    if not _ready():
+        return 1
+    control.change(here().control, lambda c: c["providers"].update({args.provider: True}))
+    print(f"{args.provider} takes no message (503, or 421 by SMTP), until `zads sim heal`.")
+    return 0
+
+
+def _restart(args: argparse.Namespace) -> int:
+    if not _ready():
+        return 1
+    name = _component(args.name)
+    if name is None:
+        return 2
+    pid = next((row["pid"] for row in up.services(here()) if row["name"] == name), None)
+    if not pid:
+        print(f"{name} does not run: `zads stack status`", file=sys.stderr)
+        return 1
+    os.kill(int(pid), signal.SIGKILL)
+    print(f"{name} (process {pid}) was killed; the supervisor starts it again.")
+    return 0
+
+
 def _heal(_args: argparse.Namespace) -> int:
     if not _ready():
         return 1
@@ -136,6 +162,11 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         ("pause", "freeze a component (SIGSTOP)"),
     ):
         add(verb, text, _hold).add_argument("name", help="a component, or kafka, mirror, upstream, or a community")
+    add("restart", "kill a component once; the supervisor starts it again", _restart).add_argument(
+        "name", help="a component, or kafka, mirror, upstream, or a community"
+    )
+    refuse = add("refuse", "let a provider take no message", _refuse)
+    refuse.add_argument("provider", choices=PROVIDERS)
     add("late", "let packets come later after their exposure", _late).add_argument("seconds")
     add("clouds", "stop exposures", _flag)
     add("garbage", "send packets that are none", _flag)

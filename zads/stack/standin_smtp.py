@@ -26,6 +26,7 @@ from aiosmtpd.smtp import MISSING, SMTP, AuthResult, LoginPassword
 
 from zads.stack import standin_mail
 from zads.stack.inbox_store import Inbox
+from zads.stack.standin_away import Away, nobody
 from zads.stack.standin_rates import Rate, RateLimit
 
 _LOG = logging.getLogger(__name__)
@@ -63,8 +64,10 @@ class Smtp:
         domain: str = "example.org",
         limits: SmtpLimits | None = None,
         credentials: Mapping[str, str] | None = None,
+        away: Away = nobody,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._away = away
         self._inbox, self._domain, self._limits = inbox, domain.lower(), limits or SmtpLimits()
         self._credentials = credentials
         self._rate = RateLimit(self._limits.messages.count, self._limits.messages.seconds, clock)
@@ -91,6 +94,8 @@ class Smtp:
 
     async def handle_MAIL(self, _server: Any, _session: Any, envelope: Any, address: str, options: list[str]) -> str:
         """Take a sender; the null sender (<>) is that of bounces and always right."""
+        if self._away("email"):
+            return "421 4.3.2 Service shutting down, closing transmission channel"
         refusal = _bad_address(address, envelope) if address != "<>" else None
         if refusal:
             return refusal
@@ -183,10 +188,11 @@ class SmtpServer(Controller):
         implicit_tls: bool = False,
         credentials: Mapping[str, str] | None = None,
         limits: SmtpLimits | None = None,
+        away: Away = nobody,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         limits = limits or SmtpLimits()
-        handler = Smtp(inbox, limits=limits, credentials=credentials, clock=clock)
+        handler = Smtp(inbox, limits=limits, credentials=credentials, away=away, clock=clock)
         starttls = tls is not None and not implicit_tls
         super().__init__(
             handler,
