@@ -195,6 +195,8 @@ def _run(args: argparse.Namespace) -> int:
     if args.once:
         return _once(args.name, config)
     stop = threading.Event()
+    # A SIGHUP from now on waits until the listener takes it: it serves before that, and must not be ended by one.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
 
     def on_signal(_number: int, _frame: FrameType | None) -> None:
         stop.set()
@@ -205,7 +207,9 @@ def _run(args: argparse.Namespace) -> int:
     exporters.start()
     try:
         with Listener(config.exporters.state_dir, f"export-{args.name}", args.config, exporters.take):
-            stop.wait()
+            # The kernel may give a signal to any thread, which does not wake this one: it looks for itself now and then.
+            while not stop.wait(1.0):
+                pass
     finally:
         exporters.stop()
     return 0

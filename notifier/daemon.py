@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sqlite3
+import threading
 import time
 from collections.abc import Callable
 from typing import TypeVar
@@ -25,6 +27,7 @@ from notifier.watch import Watch
 from notifier.webhook import Intake
 from zads.config import Config, ConfigError, ConfigErrors, SecretError, host_port
 
+_LOG = logging.getLogger(__name__)
 Secret = TypeVar("Secret", str, "str | None")
 
 
@@ -120,6 +123,7 @@ class Notifier:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.config, self.store = config, store
+        self._turn, self._ended = threading.Lock(), False
         settings = config.notifier
         self.sight = Sight(config, store, clock=clock)
         renderer = Renderer(
@@ -149,14 +153,23 @@ class Notifier:
         self.application = Starlette(routes=[*intake.routes(), *site.routes()], exception_handlers=site.handlers())
 
     def start(self) -> None:
-        """Take the record over from the last process, start to send and to watch."""
-        self.store.own()
-        self.dispatcher.start()
-        self.watch.start()
+        """Take the record over from the last process, start to send and to watch; nothing once it was told to stop."""
+        with self._turn:
+            if self._ended:
+                return
+            self.store.own()
+            self.dispatcher.start()
+            self.watch.start()
 
     def stop(self) -> None:
-        """Finish what is claimed, and close the record."""
-        self.watch.stop()
-        self.emergency.stop()
-        self.dispatcher.stop()
-        self.store.close()
+        """Finish what is claimed, and close the record; what fails on the way keeps nothing else from ending.
+
+        A signal may come while it still starts: that is waited for.
+        """
+        with self._turn:
+            self._ended = True
+            for step in (self.watch.stop, self.emergency.stop, self.dispatcher.stop, self.store.close):
+                try:
+                    step()
+                except Exception:  # half a stop would be a notifier that takes alerts in and sends none
+                    _LOG.exception("a part of the notifier did not end as it should")

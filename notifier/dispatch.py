@@ -67,7 +67,7 @@ class Dispatcher:
         for event in self._wake.values():
             event.set()
         deadline = time.monotonic() + timeout
-        for thread in self._threads.values():
+        for thread in list(self._threads.values()):
             thread.join(max(0.0, deadline - time.monotonic()))
 
     def wake(self, channels: Iterable[str]) -> None:

@@ -87,7 +87,7 @@ def _keep(folder: Path, shown: Shown, name: str, wire: Wire) -> None:
         shown.mail = _write(folder, shown, "mail's html", "mail.html", body.get_content())
     if not calls:
         return
-    _write(folder, shown, name, f"{name}.json", json.dumps(dict(calls) if len(calls) > 1 else calls[0][1], indent=1))
+    _write(folder, shown, name, f"{name}.json", json.dumps([{"call": call, "body": body} for call, body in calls], indent=1))
     if name == "slack":
         shown.slack = calls
     elif name == "pagerduty":

@@ -118,7 +118,8 @@ _URGENCY = {"page": 0, "ticket": 1, "info": 2}
 def _expected(tests: Any) -> Iterator[tuple[dict[str, str], dict[str, str], float]]:
     for test in tests["tests"]:
         for one in test.get("alert_rule_test") or []:
-            for alert in one.get("exp_alerts") or []:
+            # What is no alert promtool refuses.
+            for alert in (each for each in one.get("exp_alerts") or [] if isinstance(each, dict)):
                 labels = {"alertname": one["alertname"], **(alert.get("exp_labels") or {})}
                 notes = {str(key): str(value).strip() for key, value in (alert.get("exp_annotations") or {}).items()}
                 yield labels, notes, BEGIN + _seconds(one["eval_time"])

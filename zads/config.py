@@ -39,9 +39,9 @@ from zads.config_types import Channel, Severity, duration_text, host_port, joine
 from zads.config_validate import validate
 
 __all__ = [
-    "Channel",
     "CHANNELS",
     "Alertmanager",
+    "Channel",
     "Community",
     "Config",
     "ConfigError",

@@ -50,7 +50,7 @@ def find(name: str, rules: Iterable[Rule]) -> str:
     small = {one.lower(): one for one in names}
     if (found := small.get(name.lower())) is not None:
         return found
-    near = difflib.get_close_matches(name.lower(), small, n=3, cutoff=0.5)
+    near = difflib.get_close_matches(name.lower(), small, n=3, cutoff=0.4)
     near += [one for one in small if name.lower() in one and one not in near][: 3 - len(near)]
     hint = f" Did you mean {' or '.join(small[one] for one in near)}?" if near else " `zads explain` lists all of them."
     raise ValueError(f"no alert is called {name!r}.{hint}")
@@ -98,7 +98,8 @@ def _thresholds(rules: Sequence[Rule], config: Config) -> Iterable[Threshold]:
 
 def _inhibitions(own: Sequence[Rule], rules: Sequence[Rule], config: Config) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return which alerts silence this one, and which it silences, with the conditions in words."""
-    by, over = {}, {}
+    by: dict[str, None] = {}
+    over: dict[str, None] = {}
     alerts = [rule for rule in rules if rule.alert]
     for entry in yaml.safe_load(render.alertmanager(config))["inhibit_rules"]:
         equal = entry.get("equal", [])

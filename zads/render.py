@@ -304,8 +304,8 @@ def thresholds(config: Config) -> str:
     """Return thresholds.rules.yml: the numbers and names that rules compare and speak with, as series."""
     rules: list[dict[str, Any]] = []
 
-    def record(name: str, value: float, **labels: str) -> None:
-        rules.append({"record": name, "expr": f"vector({value:.12g})", **({"labels": labels} if labels else {})})
+    def record(series: str, value: float, **labels: str) -> None:
+        rules.append({"record": series, "expr": f"vector({value:.12g})", **({"labels": labels} if labels else {})})
 
     for key, value in config.thresholds.model_dump().items():
         record(f"zads:threshold_{key}", float(value))

@@ -220,7 +220,10 @@ _add(
     "held_up",
     "short",
     "Public alerts at IPAC that have waited for more than a minute to be passed on.",
-    "sum(zads_mirror_behind_alerts) and on () (max(zads_mirror_behind_seconds) > 60) or on () sum(zads_mirror_behind_alerts) * 0",
+    # Where MirrorMaker's own lag stands in there are no seconds: then all of it counts.
+    "sum(zads_mirror_behind_alerts) and on () (max(zads_mirror_behind_seconds) > 60)"
+    " or on () (sum(zads_mirror_behind_alerts) * 0 and on () max(zads_mirror_behind_seconds))"
+    " or on () sum(zads_mirror_behind_alerts)",
 )
 _add(
     "budget_left",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import ctypes
 import http.client
 import re
 import signal
@@ -233,3 +234,23 @@ def test_the_page_says_in_words_what_each_sees(site: Site, name: str, bench: Ben
         assert text.count("Metrics") == 4
         process.terminate()
         assert process.wait(20) == 0
+
+
+@pytest.mark.parametrize("name", ["services"])
+def test_a_signal_that_another_thread_is_given_is_heard_all_the_same(site: Site, name: str) -> None:
+    """The kernel may give a process' signal to any of its threads: SIGTERM ends it within seconds."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    with site.serving(name) as process:
+        wait(lambda: site.get("/-/ready")[0] == 200, 40)
+
+        def give(number: signal.Signals) -> None:
+            for task in Path(f"/proc/{process.pid}/task").iterdir():
+                status = (task / "status").read_text()
+                blocked = int(re.search(r"^SigBlk:\s*(\w+)$", status, re.MULTILINE)[1], 16)  # type: ignore[index]
+                if int(task.name) != process.pid and not blocked >> (number - 1) & 1:
+                    assert libc.tgkill(process.pid, int(task.name), number) == 0
+                    return
+            raise AssertionError("each other thread blocks it")
+
+        give(signal.SIGTERM)
+        assert process.wait(15) == 0

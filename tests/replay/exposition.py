@@ -193,18 +193,11 @@ class Exposition:
 
     def _kept_nights(self, program: int) -> Iterator[tuple[str, float, float, np.ndarray]]:
         """Yield each night's name, where its alerts begin and end in the log, and while its topic is there."""
-        books, flow = self.flow.exposures, self.flow
-        retention = self.config.stream.retention
-        begin = 0.0
-        log = flow.arrived[program]
-        for number, one in enumerate(books.nights):
-            mine = (books.night == number) & (books.program == program)
-            inside = mine & (books.record >= flow.times[0])
-            end = begin + float(books.alerts[inside].sum())
-            if end > begin:
-                there = (log[self._cut] > begin) & (self.times < one.dawn + retention)
+        retention, log = self.config.stream.retention, self.flow.arrived[program][self._cut]
+        for one, begin, end in self.flow.nightly[program]:
+            there = (log > begin) & (self.times < one.dawn + retention)
+            if there.any():
                 yield one.name, begin, end, there
-            begin = end
 
     def _no_lag(self) -> np.ndarray:
         """Tell while kafka-lag shows nothing: three intervals after its last look."""
@@ -232,19 +225,21 @@ class Exposition:
             self.put(job, "zads_community_committed_alerts_total", committed, seen=seen, count=True, **taken)
             # What retention takes unread is lost, and waits no more.
             lost, position = np.zeros(len(self.times)), state.committed.copy()
-            for night, begin, end, there in self._kept_nights(1):
-                over = self.times >= self._dawn(night) + self.config.stream.retention
+            for one, begin, end in self.flow.nightly[1]:
+                over = self.times >= one.dawn + self.config.stream.retention
+                if not over.any():
+                    continue
                 lost += np.where(over, np.clip(end - np.maximum(begin, committed), 0, None), 0)
                 position[self._cut] = np.where(over, np.maximum(position[self._cut], end), position[self._cut])
-                done = np.clip(committed, begin, end) - begin
-                self.put(
-                    job, "zads_community_delivered_alerts_total", done, seen=seen & there, count=True, night=night, **taken
-                )
             age = self.flow.age(public, position)[self._cut]
             for night, begin, end, there in self._kept_nights(1):
                 here = np.clip(public[self._cut], begin, end) - np.clip(position[self._cut], begin, end)
                 first = (position[self._cut] < end) & (here > 0)
                 old = np.where(first, np.where(position[self._cut] >= begin, age, self._age_of(begin)), 0.0)
+                done = np.clip(committed, begin, end) - begin
+                self.put(
+                    job, "zads_community_delivered_alerts_total", done, seen=seen & there, count=True, night=night, **taken
+                )
                 self.put(job, "zads_community_lag_alerts", here, seen=seen & there, night=night, **taken)
                 self.put(job, "zads_community_lag_seconds", old, seen=seen & there, night=night, **taken)
             self.put(job, "zads_community_lost_alerts_total", np.maximum.accumulate(lost), seen=seen, count=True, **taken)

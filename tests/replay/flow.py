@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from tests.replay.scenario import Reader, Scenario
-from tests.replay.sky import Exposures, exposures
+from tests.replay.sky import Exposures, Night, exposures
 from zads.config import Config
 
 MIRROR_RATE = 2000.0  # alerts per second
@@ -52,6 +53,19 @@ class Flow:
         """Tell at which steps a part of the stream does not work: dead, hanging, unreachable, its host gone."""
         gone = self.during("dead", part) | self.during("hangs", part)
         return gone | self.during("host gone") if part in _HOST_PARTS else gone
+
+    @cached_property
+    def nightly(self) -> dict[int, list[tuple[Night, float, float]]]:
+        """For each program its nights with alerts: where they begin and end in the program's log."""
+        books, found = self.exposures, {}
+        seen = books.record >= self.times[0]
+        for program in _PROGRAMS:
+            chosen = seen & (books.program == program)
+            alerts = np.bincount(books.night[chosen], books.alerts[chosen], minlength=len(books.nights))
+            ends = np.cumsum(alerts)
+            rows = zip(books.nights, ends - alerts, ends, strict=True)
+            found[program] = [(one, float(begin), float(end)) for one, begin, end in rows if end > begin]
+        return found
 
     def _per_step(self, wanted: np.ndarray) -> np.ndarray:
         """Return alerts that come on record in each step; an exposure's alerts come within it."""

@@ -45,7 +45,6 @@ FAULTS = [
         "MirrorMaker's task failed",
         Fault("task failed", AT, AT + 10 * MINUTE),
         tickets={"MirrorTaskFailed": 60},
-        allowed=("MirrorLagging", "AlertsArrivingSlowly"),
     ),
     _fault("upstream unreachable", Fault("dead", AT, AT + 10 * MINUTE, "upstream"), tickets={"ServiceDown": AT_ONCE}),
     _fault(

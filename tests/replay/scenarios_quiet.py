@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.replay.scenario import DAY, HOUR, MINUTE, Fault, Reader, Scenario
 
-LONG = {"step": 30, "evaluate": 60}
+LONG = {"step": 60, "evaluate": 120}
 DUSK = "2026-03-20T01:00"  # an hour before dusk (02:00 UT)
 BLOCKS = (1, 2, 1, 2, 3)  # the order of Phase I: an hour and a half without a public alert comes with it
 FOREVER = 100 * DAY
@@ -28,7 +28,7 @@ QUIET = [
     _quiet("a night that begins 4 hours late", DUSK, 14, closed=((0, 5 * HOUR),), **LONG),
     _quiet("60 minutes without public alerts between blocks", DUSK, 14, blocks=(1, 2, 3), **LONG),
     _quiet("the dome closed for two weeks", "2026-12-01T00:00", 15.5 * 24, closed=((0, 14 * DAY),), step=60, evaluate=300),
-    _quiet("late packets until 18:00 UT", DUSK, 22, straggle=0.03, blocks=BLOCKS, **LONG),
+    _quiet("late packets until 18:00 UT", DUSK, 22, straggle=0.01, blocks=BLOCKS, **LONG),
     _quiet(
         "a community catches up on three nights, as planned",
         "2026-03-23T20:00",

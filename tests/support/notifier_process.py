@@ -95,19 +95,20 @@ class TroubleSite(Site):
 
     def twice(self, channel: str) -> dict[str, int]:
         """Return what a channel's receiving side has had more than once by its name for it."""
-        found = Counter(name for m in self.inbox.all() if m["channel"] == channel and (name := _name(channel, m)))
+        found = Counter(name for m in self.inbox.all() if m["channel"] == channel and (name := name_of(channel, m)))
         return {name: count for name, count in found.items() if count > 1}
 
     def incidents_of(self, channel: str, state: str = "firing") -> Counter[str]:
         """Return how often each incident's state was told, by the fingerprint that the message carries."""
-        return Counter(_fingerprint(channel, m) for m in self.got(channel, state))
+        return Counter(fingerprint_of(channel, m) for m in self.got(channel, state))
 
 
 def _header(message: dict[str, Any], name: str) -> str:
     return str(message["raw"].partition(f"\n{name}: ")[2].partition("\n")[0].strip())
 
 
-def _name(channel: str, message: dict[str, Any]) -> str:
+def name_of(channel: str, message: dict[str, Any]) -> str:
+    """Return what the receiving side knows a message by, "" for one that is no new message to people."""
     raw = message["raw"]
     if channel == "email":
         return f"{_header(message, 'Message-ID')} to {_header(message, 'To')}"
@@ -120,7 +121,8 @@ def _name(channel: str, message: dict[str, Any]) -> str:
     return str(raw["id"])
 
 
-def _fingerprint(channel: str, message: dict[str, Any]) -> str:
+def fingerprint_of(channel: str, message: dict[str, Any]) -> str:
+    """Return the fingerprint of the alert that a message is about; at Slack the incident's number."""
     raw = message["raw"]
     if channel == "pagerduty":
         return str(raw["dedup_key"].removeprefix("zads-").rpartition("-")[0])
@@ -136,7 +138,7 @@ class Process:
     """`zads notify serve`; its output is in a file.
 
     `shift`: its wall clock is the one that `site.set_clock` sets. `prefix`: what runs it (a namespace). `environment`: more
-    variables.
+    variables. `wait_for_it`: until it listens.
     """
 
     def __init__(
@@ -146,6 +148,7 @@ class Process:
         shift: bool = False,
         prefix: tuple[str, ...] = (),
         environment: dict[str, str] | None = None,
+        wait_for_it: bool = True,
     ) -> None:
         self.site, self.file = site, site.folder / "zads.toml"
         self.file.write_text(site.toml)
@@ -157,6 +160,8 @@ class Process:
                 command, stdout=out, stderr=subprocess.STDOUT, cwd=ROOT, env={**os.environ, **(environment or {})}
             )
         self.pid = self._process.pid
+        if not wait_for_it:
+            return
         wait(lambda: listens(site.own) or self._process.poll() is not None, 30)
         assert self._process.poll() is None, self.log()
 
@@ -173,7 +178,7 @@ class Process:
     def kill(self) -> None:
         """End it at once: SIGKILL."""
         self._process.kill()
-        self._process.wait(10)
+        self._process.wait(20)
 
     def terminate(self) -> int:
         """End it in an orderly way, and return the exit code."""

@@ -28,18 +28,33 @@ RULES: list[tuple[str, dict[str, Any]]] = [
 ]
 ALERTS = [(file, rule) for file, rule in RULES if "alert" in rule]
 NAMES = sorted({rule["alert"] for _, rule in ALERTS})
-# What other programs export and rules read: node_exporter, Prometheus and Alertmanager themselves, the JMX agent's
-# rules in zads/stack/kafka_files.py.
+# What other programs export and rules read, by who does.
 FOREIGN = {
-    "node_boot_time_seconds",
-    "node_filesystem_avail_bytes",
-    "node_filesystem_size_bytes",
-    "node_memory_MemAvailable_bytes",
-    "node_memory_MemTotal_bytes",
-    "prometheus_rule_evaluation_failures_total",
-    "alertmanager_notifications_failed_total",
-    "kafka_connect_task_status",
-    "kafka_controller_kafkacontroller_offlinepartitionscount",
+    "node_boot_time_seconds": "node_exporter",
+    "node_cpu_seconds_total": "node_exporter",
+    "node_filesystem_avail_bytes": "node_exporter",
+    "node_filesystem_files": "node_exporter",
+    "node_filesystem_files_free": "node_exporter",
+    "node_filesystem_readonly": "node_exporter",
+    "node_filesystem_size_bytes": "node_exporter",
+    "node_memory_MemAvailable_bytes": "node_exporter",
+    "node_memory_MemTotal_bytes": "node_exporter",
+    "node_network_receive_errs_total": "node_exporter",
+    "node_network_receive_packets_total": "node_exporter",
+    "node_network_transmit_errs_total": "node_exporter",
+    "node_network_transmit_packets_total": "node_exporter",
+    "node_scrape_collector_success": "node_exporter",
+    "node_systemd_unit_state": "node_exporter",
+    "node_time_seconds": "node_exporter",
+    "node_timex_offset_seconds": "node_exporter",
+    "node_timex_sync_status": "node_exporter",
+    "apt_upgrades_pending": "textfile: prometheus-node-exporter-collectors",
+    "node_reboot_required": "textfile: prometheus-node-exporter-collectors",
+    "zads_backup_last_success_timestamp_seconds": "textfile: each backup's last step",
+    "prometheus_rule_evaluation_failures_total": "Prometheus",
+    "alertmanager_notifications_failed_total": "Alertmanager",
+    "kafka_connect_task_status": "JMX agent, by zads/stack/kafka_files.py",
+    "kafka_controller_kafkacontroller_offlinepartitionscount": "JMX agent, by zads/stack/kafka_files.py",
 }
 # Labels that Prometheus adds to what it scrapes, and those that the rules' own series carry.
 TARGET_LABELS = {"job", "host", "instance", "service"}
@@ -146,17 +161,24 @@ def test_rules_use_metrics_and_labels_that_are_exported(thresholds: Path) -> Non
     """Each name in an expression or in a text's query is in the catalogue, recorded, or of a listed foreign exporter."""
     recorded = set(re.findall(r"record: (\S+)", thresholds.read_text(encoding="utf-8")))
     recorded |= {rule["record"] for _, rule in RULES if "record" in rule}
-    known = set(METRICS) | {f"{n}_bucket" for n, m in METRICS.items() if m.kind == "histogram"} | recorded | FOREIGN
+    known = set(METRICS) | {f"{n}_bucket" for n, m in METRICS.items() if m.kind == "histogram"} | recorded | set(FOREIGN)
     for file, rule in RULES:
         where = f"{file}: {rule.get('alert') or rule.get('record')}"
         for expression in (rule["expr"], *_templates(rule)):
             for name, matchers in re.findall(
-                r"\b((?:zads|kafka|node|prometheus|alertmanager)[_:][A-Za-z0-9_:]+)(\{[^}]*\})?", expression
+                r"\b((?:zads|kafka|node|apt|prometheus|alertmanager)[_:][A-Za-z0-9_:]+)(\{[^}]*\})?", expression
             ):
                 assert name in known, f"{where}: {name}"
                 metric = METRICS.get(name.removesuffix("_bucket"))
                 for label in re.findall(r"(\w+)\s*(?:=|!)", matchers) if metric else ():
                     assert label in {*metric.labels, *TARGET_LABELS, "le"}, f"{where}: {name} has no label {label}"
+
+
+def test_what_hosts_report_by_files_stands_in_the_runbook() -> None:
+    """Somebody has to set it up: the runbook's end says what and how."""
+    text = (ROOT / "docs" / "runbook.md").read_text(encoding="utf-8").split("# What hosts report besides")[1]
+    missing = {name for name, by in FOREIGN.items() if by.startswith("textfile") and f"`{name}" not in text}
+    assert not missing
 
 
 def test_every_recorded_series_is_used(thresholds: Path) -> None:

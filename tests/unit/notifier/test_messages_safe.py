@@ -73,7 +73,7 @@ _NOTES = st.dictionaries(
 @st.composite
 def _deliveries(draw: st.DrawFn, *, digest: bool = False) -> Delivery:
     kind: Any = "firing" if digest else draw(st.sampled_from(("firing", "reminder", "acknowledged", "resolved")))
-    state = draw(st.sampled_from(("firing", "acknowledged", "resolved")))
+    state: Any = draw(st.sampled_from(("firing", "acknowledged", "resolved")))
     began = NOW - draw(st.floats(0, 400_000))
     incident = Incident(
         draw(st.integers(0, 10**6)),
