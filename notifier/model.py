@@ -101,7 +101,8 @@ class Delivery:
 
     `name`: what the receiving side knows it by, the same for each try. `target`: the one recipient it is for;
     "" is all of the channel's. `told`: whether it was last told that the incident fires. `again`: whether it
-    was told its end before. `held`: why it waited by decision ("quiet hours"), "" where it did not.
+    was told its end before. `held`: why it waited by decision ("quiet hours"), or why a
+    reminder comes before its time ("no longer acknowledged at PagerDuty"); "" otherwise.
     """
 
     id: int

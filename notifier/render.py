@@ -53,7 +53,7 @@ class Renderer:
         over = delivery.kind == "resolved" or (incident.state == "resolved" and delivery.kind != "firing")
         message = self._over(delivery, now, late=late) if over else self._firing(delivery, at)
         notes = []
-        if delivery.held and late:
+        if delivery.held and late and delivery.kind != "reminder":
             notes.append(f"Held back since {clock(delivery.created_at, now)}: {cut(one_line(delivery.held), _HELD_MOST)}.")
         elif late and (not over or delivery.told):
             notes.append(
@@ -130,6 +130,8 @@ class Renderer:
         words = [f"On call: {one_line(who)}."] if who and incident.severity == PAGE else []
         if delivery.kind == "reminder" and not delivery.told:
             words.append(f"You are told because nobody has acknowledged it for {duration(now - incident.opened_at)}.")
+        elif delivery.kind == "reminder" and delivery.held:
+            words.append(f"Told again: {cut(one_line(delivery.held), _HELD_MOST)}.")
         following = self._router.following(incident, now) if self._router else ""
         if incident.state == "acknowledged":
             words.append(f"{by(incident)} has acknowledged it: no reminders while that lasts.")
@@ -193,7 +195,7 @@ class Renderer:
         if left:
             lines.append(f"... and {left:,} more")
         created = min(d.created_at for d in deliveries)
-        held = {one_line(d.held) for d in deliveries if d.held}
+        held = {one_line(d.held) for d in deliveries if d.held and d.kind != "reminder"}
         notes = [f"Held back: {cut(', '.join(sorted(held)), _HELD_MOST)}."] if held else []
         if not held and now - created > LATE_AFTER:
             notes = [f"Late: the first was written {clock(created, now)}."]

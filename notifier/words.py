@@ -22,7 +22,7 @@ _UNSEEN = re.compile("[\u00ad\u061c\u200b\u200e\u200f\u2060-\u2064\ufeff\ufff9-\
 # Prometheus' humanizeDuration: "4m 47s", "1h 2m 3s", "2d 3h 4m 5s", "47.21s".
 _GO = re.compile(r"(?<![\w.-])(?:(?:(?:(\d+)d )?(\d+)h )?(\d+)m (\d+)s|(\d+(?:\.\d+)?)s)(?![\w-])")
 _RATE = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?)([kMGT]?B(?:/s)?)(?!\w)")
-_COUNT = re.compile(r"(?<![\w.,/-])(\d{4,})(?= (?:alerts?|packets?|connections?|exposures?|messages?|waits?|at IPAC)\b)")
+_COUNT = re.compile(r"(?<![\w.,/-])(\d{4,})(?= (?:alerts?|packets?|connections?|exposures?|messages?|waits?|at IPAC|in an hour)\b)")
 _SINGLE = re.compile(r"(?<![\w.,/-])1 (alert|packet|connection|exposure|message|partition|community|communitie|time)s\b")
 # A rule's own "since 08:01 UTC".
 _SINCE = re.compile(r" since ([01]\d|2[0-3]):([0-5]\d) UTC\b")

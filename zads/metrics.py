@@ -553,6 +553,14 @@ _add(
 )
 _add(_ALL, "gauge", "zads_build_info", "version", "Version of ZADS Monitor; always 1.")
 
+_add(
+    "the hosts' own scripts, by node_exporter's textfile collector",
+    "gauge",
+    "zads_backup_last_success_timestamp_seconds",
+    "backup",
+    "When the backup last ended well; each backup writes it as its last step.",
+)
+
 _PROBE = "probe"
 _add(_PROBE, "gauge", "zads_probe_success", "", "1 when the last probe could read the stream and kept its objective.")
 _add(_PROBE, "gauge", "zads_probe_state_info", "state", "What the last probe found, in one word; always 1.")

@@ -22,8 +22,8 @@ def _query(args: argparse.Namespace) -> int:
         print(f"zads query: {error}", file=sys.stderr)
         return 1
     for row in sorted(found, key=lambda row: sorted(row.labels.items())):
-        labels = " ".join(f"{key}={value}" for key, value in sorted(row.labels.items()))
-        print(f"{labels or 'value'}: {row.value:.12g}")
+        labels = [f"{key}={value}" for key, value in sorted(row.labels.items()) if key != "__name__"]
+        print(f"{' '.join([row.labels.get('__name__', ''), *labels]).strip() or 'value'}: {row.value:.12g}")
     if not found:
         print("nothing")
     return 0

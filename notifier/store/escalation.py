@@ -76,14 +76,14 @@ class Escalation(Incidents):
             "INSERT OR IGNORE INTO events (fingerprint, starts_at, status, at, incident) VALUES (?,?,?,?,?)",
             (row["fingerprint"], row["starts_at"], f"{why.replace('#', ' ')}#{now}", now, row["id"]),
         )
-        return self._again(db, row, now)
+        return self._again(db, row, now, why)
 
-    def _again(self, db: sqlite3.Connection, row: sqlite3.Row, now: float) -> set[str]:
+    def _again(self, db: sqlite3.Connection, row: sqlite3.Row, now: float, why: str = "") -> set[str]:
         plan = self._plan_of(row, now)
         if plan.held_until > now:
             return set()
         db.execute("UPDATE incidents SET reminded_at=? WHERE id=?", (now, row["id"]))
-        return self._queue(db, row["id"], "reminder", plan.audience(row["step"]), now)
+        return self._queue(db, row["id"], "reminder", plan.audience(row["step"]), now, why=why)
 
     def _plan_of(self, row: sqlite3.Row, now: float) -> Plan:
         return self._plan(json.loads(row["labels"]), row["severity"], now)

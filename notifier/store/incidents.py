@@ -217,10 +217,11 @@ class Incidents(Windows):
         *,
         fallback_for: str = "",
         plan: Plan | None = None,
+        why: str = "",
     ) -> set[str]:
-        """Queue one message for each of an audience, at once or when the plan no longer holds it back."""
+        """Queue one message for each of an audience, at once or when the plan no longer holds it back; `why` it goes again."""
         people = sorted(set(audience), key=lambda one: (one.channel, one.target))
-        held_until, held = (plan.held_until, plan.held) if plan and plan.held_until > now else (0.0, "")
+        held_until, held = (plan.held_until, plan.held) if plan and plan.held_until > now else (0.0, why)
         db.executemany(
             "INSERT INTO deliveries (incident, channel, kind, state, next_at, created_at, fallback_for, target, not_before, held)"
             " VALUES (?,?,?,'pending',?,?,?,?,?,?)",

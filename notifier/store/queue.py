@@ -85,7 +85,9 @@ class Queue(Escalation):
             if row["id"] not in beside:
                 with self._lock:
                     db = self._open()
-                    incident = self._incident(db.execute("SELECT * FROM incidents WHERE id=?", (row["incident"],)).fetchone())
+                    incident = self._incident(
+                        db.execute("SELECT * FROM incidents WHERE id=?", (row["incident"],)).fetchone()
+                    )
                     return self._delivery(db, row, incident)
         return None
 
@@ -255,12 +257,13 @@ class Queue(Escalation):
     def replay(self) -> int:
         """Put parked deliveries back into the queue; return how many.
 
-        Of an incident that is over only its end is told: a late trigger would open it at PagerDuty for ever.
+        Of an incident that is over only its end is told: a late trigger would open it at PagerDuty for ever. Of one that
+        fires again the former end is not: it would close it there.
         """
         with self._write() as db:
             db.execute(
-                "UPDATE deliveries SET state='folded' WHERE state='parked' AND kind!='resolved'"
-                " AND incident IN (SELECT id FROM incidents WHERE state='resolved')"
+                "UPDATE deliveries SET state='folded' WHERE state='parked' AND (kind='resolved')!="
+                "(incident IN (SELECT id FROM incidents WHERE state='resolved'))"
             )
             return db.execute(
                 "UPDATE deliveries SET state='pending', next_at=? WHERE state='parked'", (self._clock(),)

@@ -89,7 +89,7 @@ _FIFTH = (
             || IFNULL((SELECT group_concat(' about' || hex(lower(substr(value, 1, 100))), '') FROM json_each(labels)
                 WHERE key IN ('community', 'service', 'host', 'channel', 'job')), '') AS facets
         FROM incidents""",
-    "CREATE VIRTUAL TABLE incident_text USING fts5(words, facets, tokenize=\"unicode61 remove_diacritics 2\")",
+    'CREATE VIRTUAL TABLE incident_text USING fts5(words, facets, tokenize="unicode61 remove_diacritics 2")',
     "INSERT INTO incident_text (rowid, words, facets) SELECT id, words, facets FROM incident_words",
     """CREATE TRIGGER incident_text_new AFTER INSERT ON incidents BEGIN
         INSERT INTO incident_text (rowid, words, facets) SELECT id, words, facets FROM incident_words WHERE id=new.id; END""",

@@ -57,9 +57,8 @@ class _Alertmanagers:
                 command += [f"--cluster.peer=127.0.0.1:{gossip[1 - mine]}", "--cluster.peer-timeout=2s"]
             with (site.folder / f"am{mine}.log").open("wb") as out:
                 self._running.append(subprocess.Popen(command, stdout=out, stderr=out))
-        for port in self.ports:
-            wait(lambda port=port: listens(port), 20)
-            wait(lambda port=port: self._ready(port), 30)
+        wait(lambda: all(listens(port) for port in self.ports), 30)
+        wait(lambda: all(self._ready(port) for port in self.ports), 30)
 
     @staticmethod
     def _ready(port: int) -> bool:
@@ -70,10 +69,17 @@ class _Alertmanagers:
     def tell(self, begins: str, ends: str | None = None) -> None:
         """Tell both what a Prometheus tells each of its Alertmanagers."""
         one = alert()
-        content = {"labels": one["labels"], "annotations": one["annotations"], "startsAt": begins, **({"endsAt": ends} if ends else {})}
+        content = {
+            "labels": one["labels"],
+            "annotations": one["annotations"],
+            "startsAt": begins,
+            **({"endsAt": ends} if ends else {}),
+        }
         for port in self.ports:
             request = urllib.request.Request(
-                f"http://127.0.0.1:{port}/api/v2/alerts", json.dumps([content]).encode(), {"Content-Type": "application/json"}
+                f"http://127.0.0.1:{port}/api/v2/alerts",
+                json.dumps([content]).encode(),
+                {"Content-Type": "application/json"},
             )
             with urllib.request.urlopen(request, timeout=10) as answer:
                 assert answer.status == 200
@@ -155,7 +161,7 @@ def test_ten_thousand_alerts_at_once(site: TroubleSite) -> None:
     expect(site, lambda: process.metric('zads_notifications_queue_length{channel="email"}') in (0, None), 60)
     assert time.monotonic() - begun < 100
     assert len(site.got("slack", "firing")) < 150
-    assert process.metric('zads_notifications_total{channel="slack",outcome="digest"}') >= 9_000
+    assert (process.metric('zads_notifications_total{channel="slack",outcome="digest"}') or 0) >= 9_000
 
 
 def _raw(site: TroubleSite, head: str, body: bytes, *, declared: int | None = None) -> str:
@@ -185,13 +191,18 @@ def test_bodies_that_are_no_webhook_are_refused_with_a_reason_and_harm_nobody(si
         deep = b"[" * depth + b"]" * depth
         assert site.post(body=deep) == 400
         assert site.post(body=b'{"version": "4", "alerts": ' + deep + b"}") in (200, 400)
-        entry = b'{"status": "firing", "startsAt": "2026-04-01T08:00:00Z", "labels": {"severity": "info", "a": ' + deep + b"}}"
+        entry = (
+            b'{"status": "firing", "startsAt": "2026-04-01T08:00:00Z", "labels": {"severity": "info", "a": ' + deep + b"}}"
+        )
         assert site.post(body=b'{"version": "4", "alerts": [' + entry + b"]}") in (200, 400)
     assert site.post(alert(), token="wrong") == 401
     assert "401" in _raw(site, "", b"{}")
     assert "401" in _raw(site, "Authorization: Bearer \xff\r\n", b"{}")
     assert "413" in _raw(site, _TOKEN, b" " * 9_000_000) or site.post(alert(mark="alive")) == 200
-    assert _raw(site, _TOKEN, json.dumps({"alerts": [alert()]}).encode()[:50], declared=5000) in ("", "HTTP/1.1 400 Bad Request")
+    assert _raw(site, _TOKEN, json.dumps({"alerts": [alert()]}).encode()[:50], declared=5000) in (
+        "",
+        "HTTP/1.1 400 Bad Request",
+    )
     assert site.post(alert(mark="after")) == 200
     expect(site, lambda: "f-after" in site.incidents_of("pagerduty"))
     assert "f-a" not in site.incidents_of("pagerduty")

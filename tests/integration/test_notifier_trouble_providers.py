@@ -43,7 +43,9 @@ def test_a_provider_that_was_away_for_an_hour_is_told_the_truth_in_one_message(s
     expect(site, lambda: len(site.got("email", "resolved")) == 2, 30)
     site.set_clock(3600)
     site.start_http()
-    expect(site, lambda: site.got("pagerduty", "resolved") and site.got("webhook", "firing") and site.got("slack", "firing"), 45)
+    expect(
+        site, lambda: site.got("pagerduty", "resolved") and site.got("webhook", "firing") and site.got("slack", "firing"), 45
+    )
     expect(site, lambda: site.got("slack", "resolved") and site.got("webhook", "resolved"), 45)
     (over,), (on, *_) = site.got("slack", "resolved"), site.got("slack", "firing")
     assert over["raw"]["metadata"]["event_payload"]["incident"] != on["raw"]["metadata"]["event_payload"]["incident"]
@@ -106,7 +108,8 @@ class _Secured:
             f'url = "http://127.0.0.1:{site.http}/webhook"',
             f'url = "https://127.0.0.1:{(port := _port())}/webhook"\nca_file = "{self.trusted}"',
         )
-        self.port, self._server = port, None
+        self.port = port
+        self._server: uvicorn.Server | None = None
 
     def show(self, name: str, *, expired: bool, trusted: bool) -> None:
         """Begin to show a certificate, which the notifier knows or not."""
@@ -129,9 +132,9 @@ class _Secured:
             ssl_certfile=public,
             ssl_keyfile=site.folder / "private.pem",
         )
-        self._server = uvicorn.Server(settings)
-        threading.Thread(target=lambda server=self._server: asyncio.run(server.serve()), daemon=True).start()
-        wait(lambda: self._server.started)
+        server = self._server = uvicorn.Server(settings)
+        threading.Thread(target=lambda: asyncio.run(server.serve()), daemon=True).start()
+        wait(lambda: server.started)
 
     def end(self) -> None:
         self.site.stop_mail()
@@ -167,8 +170,8 @@ def test_a_certificate_that_is_not_accepted_is_said_and_what_waits_goes_out_once
         process = site.run(shift=True, environment={"SSL_CERT_FILE": str(secured.trusted)})
         assert site.post(alert()) == 200
         expect(site, lambda: site.got("pagerduty", "firing") and site.got("slack", "firing"))
-        for host in (f"127.0.0.1:{site.smtp}", f"127.0.0.1:{secured.port}"):
-            expect(site, lambda host=host: f"{host}: its certificate is not accepted" in process.log())
+        hosts = (f"127.0.0.1:{site.smtp}", f"127.0.0.1:{secured.port}")
+        expect(site, lambda: all(f"{host}: its certificate is not accepted" in process.log() for host in hosts))
         assert words in process.log().partition("its certificate is not accepted")[2]
         assert (site.got("email", "firing"), site.got("webhook", "firing")) == ([], [])
         secured.show("IP:127.0.0.1", expired=False, trusted=True)

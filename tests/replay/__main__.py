@@ -10,10 +10,12 @@ import os
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
+from tests.replay.evaluate import RULES
 from tests.replay.play import Outcome, play
 from tests.replay.scenario import Scenario
 from tests.replay.scenarios_faults import FAULTS
@@ -48,6 +50,7 @@ def main() -> int:
     parser.add_argument("words", nargs="*", help="play scenarios with one of these words in their name")
     parser.add_argument("--days", type=int, default=365, help="length of the faultless year; 0 leaves it out")
     parser.add_argument("--seed", type=int, default=1, help="of the year's weather")
+    parser.add_argument("--rules", type=Path, default=RULES, help="folder of the rule files: to try a change of them")
     parser.add_argument("--list", action="store_true", help="print the scenarios' names")
     args = parser.parse_args()
     chosen = [s for s in (*QUIET, *FAULTS) if not args.words or any(word in s.name for word in args.words)]
@@ -62,14 +65,14 @@ def main() -> int:
         print(f"{time.monotonic() - begun:5.0f} s  {words}", file=sys.stderr, flush=True)
 
     def one(scenario: Scenario) -> Outcome:
-        outcome = play(scenario)
+        outcome = play(scenario, args.rules.resolve())
         progress(f"{scenario.name}: {'; '.join(outcome.surprises) or 'as it should'}")
         return outcome
 
     with ThreadPoolExecutor(2) as pool:
         outcomes = list(pool.map(one, chosen))
     if args.days and not args.words:
-        outcomes.append(play_days(args.days, args.seed, progress))
+        outcomes.append(play_days(args.days, args.seed, progress, rules=args.rules.resolve()))
     console.print(_table(outcomes))
     return int(any(outcome.surprises for outcome in outcomes))
 

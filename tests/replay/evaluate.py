@@ -6,7 +6,6 @@ they are in Prometheus; docs/decisions/0015-replays-by-promtool.md says why noth
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import tempfile
@@ -20,7 +19,7 @@ from tests.replay.series import text
 from zads import render
 from zads.config import Config
 
-RULES = Path(os.environ.get("ZADS_REPLAY_RULES") or Path(__file__).resolve().parents[2] / "alertrules")
+RULES = Path(__file__).resolve().parents[2] / "alertrules"
 # Recorded series first, then who silences or is read by others.
 _FIRST = ("zads-recorded", "zads-slo", "hosts", "services", "alert_stream", "communities")
 # Promtool evaluates every group at one pace: these, which count minutes or look back over weeks, are theirs only each

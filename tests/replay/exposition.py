@@ -220,7 +220,8 @@ class Exposition:
                 continue
             committed, taken = state.committed[self._cut], {"community": name, "program": "1"}
             self.put(job, "zads_community_members", state.connected[self._cut].astype(float), seen=seen, community=name)
-            moved = np.maximum.accumulate(np.where(np.diff(committed, prepend=-1) > 0, self.times, self.times[0]))
+            moves = np.diff(state.committed, prepend=-1) > 0
+            moved = np.maximum.accumulate(np.where(moves, self.flow.times, self.flow.times[0]))[self._cut]
             self.put(job, "zads_community_idle_seconds", self.times - moved, seen=seen, community=name)
             self.put(job, "zads_community_committed_alerts_total", committed, seen=seen, count=True, **taken)
             # What retention takes unread is lost, and waits no more.

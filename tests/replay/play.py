@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.replay.evaluate import EACH_MINUTE, evaluate, thresholds
+from tests.replay.evaluate import EACH_MINUTE, RULES, evaluate, thresholds
 from tests.replay.exposition import Exposition, encoded
 from tests.replay.flow import Flow
 from tests.replay.scenario import Scenario
@@ -42,9 +42,9 @@ def series(flow: Flow, low: int, high: int) -> dict[str, str]:
     return {**encoded(Exposition(flow, low, high)), **constants}
 
 
-def play(scenario: Scenario, config: Config | None = None) -> Outcome:
-    """Play a scenario and judge it."""
-    config = config or site()
+def play(scenario: Scenario, rules: Path = RULES) -> Outcome:
+    """Play a scenario against the rules of a folder and judge it."""
+    config = site()
     flow = Flow(scenario, config)
     low = int(np.searchsorted(flow.times, 0.0))
     firing = evaluate(
@@ -52,6 +52,7 @@ def play(scenario: Scenario, config: Config | None = None) -> Outcome:
         step=scenario.step,
         every=scenario.evaluate,
         seconds=scenario.hours * 3600,
+        rules=rules,
         without=EACH_MINUTE if scenario.evaluate < 60 else (),
     )
     return judge(scenario, told(firing, config))

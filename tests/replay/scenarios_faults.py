@@ -57,9 +57,8 @@ FAULTS = [
     _fault(
         "community throttled",
         Fault("slow", AT, FOREVER, "lasair", by=2.0),
-        tickets={"CommunityLagging": 50 * MINUTE},
-        allowed=("CommunityBelowContract",),
-        hours=1.5,
+        tickets={"CommunityBelowContract": 30 * MINUTE},
+        hours=1.0,
     ),
     _fault(
         "community stopped",

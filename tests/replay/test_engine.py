@@ -46,6 +46,8 @@ def test_it_reads_from_the_engine_what_the_engine_itself_says(file: str) -> None
         series = {one["series"]: one["values"] for one in test["input_series"]}
         seen = evaluate(series, step=int(_seconds(test["interval"])), every=every, seconds=last)
         for case in cases:
+            if case["alertname"] == "Watchdog":
+                continue  # fires always, and is not asked for
             at = _seconds(case["eval_time"])
             fires = [dict(a) for a in seen.at[at - at % every] if dict(a)["alertname"] == case["alertname"]]
             wanted = [{"alertname": case["alertname"], **one["exp_labels"]} for one in case["exp_alerts"]]

@@ -157,6 +157,27 @@ def test_a_night_of_minutes_is_found() -> None:
     assert lowest >= -12
 
 
+@pytest.mark.parametrize("minute", [0, 7, 13])
+def test_a_night_shorter_than_the_search_steps_is_found(minute: int) -> None:
+    """At the latitude where midsummer's Sun sinks 0.01 degrees below the limit: minutes of night, wherever a look falls."""
+    noon, longitude = datetime(2026, 6, 21, 11, minute, tzinfo=UTC), 10.0
+    midnight = noon + timedelta(hours=12)
+
+    def lowest(latitude: float) -> float:
+        near = (midnight + timedelta(seconds=30 * step) for step in range(-120, 120))
+        return min(night.sun_altitude_degrees(when, latitude, longitude) for when in near)
+
+    latitude = 54.5
+    for _ in range(4):
+        latitude -= lowest(latitude) + 12.01
+    dusk, dawn = night.next_dusk(noon, latitude, longitude), night.next_dawn(noon, latitude, longitude)
+    assert dusk is not None and dawn is not None
+    minutes = (dawn - dusk).total_seconds() / 60
+    assert 3 < minutes < 19
+    assert night.night_name(dusk, longitude) == night.night_name(dawn, longitude)
+    assert night.dark_seconds(noon, noon + timedelta(days=1), latitude, longitude) == pytest.approx(60 * minutes, abs=3)
+
+
 def test_a_stretch_of_darkness_is_cut_where_it_is_asked_for() -> None:
     """Half a night's darkness is the half that lies inside."""
     middle = datetime(2026, 3, 10, 7, 53, tzinfo=UTC)

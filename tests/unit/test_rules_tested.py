@@ -1,0 +1,225 @@
+"""No rule lacks a test: it fires, not early, has a negative twin, survives absent data and lost sight, resolves."""
+
+from __future__ import annotations
+
+import copy
+import re
+import subprocess
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.support.promql import leaves, parse
+from zads import render
+from zads.config import load, parse_duration
+
+ROOT = Path(__file__).resolve().parents[2]
+FILES = sorted((ROOT / "alertrules").glob("*.rules.yml"))
+TESTS = sorted((ROOT / "alertrules" / "tests").glob("*_test.yml"))
+GROUPS = [(file, group) for file in FILES for group in yaml.safe_load(file.read_text(encoding="utf-8"))["groups"]]
+RULES = [rule for _, group in GROUPS for rule in group["rules"]]
+ALERTS = {rule["alert"]: [r for r in RULES if r.get("alert") == rule["alert"]] for rule in RULES if "alert" in rule}
+RECORDED = {rule["record"]: rule["expr"] for rule in RULES if "record" in rule}
+# Fires always, by design: it is never silent, and its absence is what tells.
+ALWAYS = {"Watchdog"}
+# About communities or the stream: lost sight may not end them. What is only noted may go.
+KEPT = sorted(
+    {
+        rule["alert"]
+        for _, group in GROUPS
+        if group["name"] in {"communities", "alert_stream"}
+        for rule in group["rules"]
+        if "alert" in rule and rule["labels"].get("severity") != "info"
+    }
+)
+
+
+@dataclass(frozen=True)
+class Block:
+    """One test of one file, as far as it is about one alert: when it is silent, when it fires, by what data."""
+
+    file: Path
+    test: dict[str, Any]
+    silent: tuple[float, ...]
+    fires: tuple[float, ...]
+
+    def metrics(self) -> set[str]:
+        """Return the names of the series that it gives."""
+        return {re.split(r"[{ ]", one["series"])[0] for one in self.test["input_series"]}
+
+
+def _blocks(alert: str) -> Iterator[Block]:
+    for file in TESTS:
+        for test in yaml.safe_load(file.read_text(encoding="utf-8"))["tests"]:
+            cases = [case for case in test.get("alert_rule_test", ()) if case["alertname"] == alert]
+            at = [(parse_duration(str(case["eval_time"])), bool(case["exp_alerts"])) for case in cases]
+            if at:
+                yield Block(file, test, tuple(t for t, fires in at if not fires), tuple(t for t, fires in at if fires))
+
+
+def _names(expression: str, seen: frozenset[str] = frozenset()) -> set[str]:
+    """Return the metrics that an expression reads, through what is recorded; not what zads.toml says."""
+    found: set[str] = set()
+    for leaf in leaves(parse(expression)):
+        name = re.split(r"[\[{ ]", leaf)[0]
+        if name in RECORDED and name not in seen:
+            found |= {name} | _names(RECORDED[name], seen | {name})
+        elif re.fullmatch(r"(zads|kafka|node|apt|prometheus|alertmanager)_\w+|up", name):
+            found.add(name)
+    return found
+
+
+@pytest.mark.parametrize("alert", ALERTS)
+def test_it_fires_with_all_its_texts(alert: str) -> None:
+    """Each firing case names every annotation of the rule: promtool compares them to the letter."""
+    fired = [
+        a for b in _blocks(alert) for c in b.test["alert_rule_test"] if c["alertname"] == alert for a in c["exp_alerts"]
+    ]
+    assert fired
+    texts = [set(rule["annotations"]) for rule in ALERTS[alert]]
+    assert all(set(one["exp_annotations"]) in texts for one in fired)
+    severities = {rule["labels"].get("severity") for rule in ALERTS[alert]}
+    assert None in severities or severities == {one["exp_labels"]["severity"] for one in fired}
+
+
+@pytest.mark.parametrize("alert", [name for name in ALERTS if name not in ALWAYS])
+def test_it_is_silent_before_and_after(alert: str) -> None:
+    """Within one test: silent, firing, silent again."""
+    assert any(b.fires and b.silent and min(b.silent) < min(b.fires) for b in _blocks(alert)), "none says: not early"
+    assert any(b.fires and b.silent and max(b.silent) > min(b.fires) for b in _blocks(alert)), "none says: over"
+
+
+@pytest.mark.parametrize("alert", [name for name in ALERTS if name not in ALWAYS])
+def test_it_has_a_negative_twin(alert: str) -> None:
+    """A test with the data that it reads and without the trouble: it never fires there."""
+    read = set().union(*(_names(rule["expr"]) for rule in ALERTS[alert]))
+    assert any(not block.fires and block.metrics() & read for block in _blocks(alert)), read
+
+
+def _run(folder: Path, name: str, content: dict[str, Any]) -> str:
+    file = folder / f"{name}.yml"
+    file.write_text(yaml.safe_dump(content, sort_keys=False, width=100_000), encoding="utf-8")
+    done = subprocess.run(["promtool", "test", "rules", str(file)], capture_output=True, text=True, check=False)
+    return "" if done.returncode == 0 else done.stdout + done.stderr
+
+
+def test_without_any_data_nothing_fires(tmp_path: Path) -> None:
+    """What zads.toml says is there, and no exporter, no target: what is not seen is no trouble; the watchdog runs."""
+    thresholds = tmp_path / "thresholds.rules.yml"
+    thresholds.write_text(render.thresholds(load(ROOT / "zads.toml")), encoding="utf-8")
+    expected = [{"labels": '{alertname="Watchdog"}', "value": 1}]
+    content = {
+        "rule_files": [str(file) for file in [*FILES, thresholds]],
+        "evaluation_interval": "30s",
+        "tests": [
+            {
+                "interval": "30s",
+                "input_series": [],
+                "promql_expr_test": [
+                    {"expr": "count by (alertname) (ALERTS)", "eval_time": at, "exp_samples": expected}
+                    for at in ("1m", "40m", "2h")
+                ],
+            }
+        ],
+    }
+    assert not _run(tmp_path, "absent", content)
+
+
+def _whole(file: Path) -> dict[str, Any]:
+    content: dict[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8"))
+    content["rule_files"] = [str((file.parent / one).resolve()) for one in content["rule_files"]]
+    return content
+
+
+def test_each_wait_is_tested(tmp_path: Path) -> None:
+    """With every `for` taken away, each alert that had one fires too early in a test."""
+    patient = {name for name, rules in ALERTS.items() if any("for" in rule for rule in rules)}
+    hasty = {}
+    for file in FILES:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        for group in content["groups"]:
+            for rule in group["rules"]:
+                rule.pop("for", None)
+        hasty[str(file)] = str(tmp_path / file.name)
+        (tmp_path / file.name).write_text(yaml.safe_dump(content, sort_keys=False, width=100_000), encoding="utf-8")
+
+    def run(file: Path) -> str:
+        content = _whole(file)
+        content["rule_files"] = [hasty[one] for one in content["rule_files"]]
+        for test in content["tests"]:
+            test.pop("promql_expr_test", None)
+        content["tests"] = [test for test in content["tests"] if test.get("alert_rule_test")]
+        return _run(tmp_path, file.stem, content)
+
+    with ThreadPoolExecutor(2) as pool:
+        said = "".join(pool.map(run, TESTS))
+    early = set(re.findall(r"alertname: (\w+), time: \S+, \n\s+exp:\[\]", said))
+    assert patient <= early, patient - early
+
+
+_ITEM = re.compile(r"(?P<value>_|stale|[-+]?(?:[\d.]+(?:e[-+]?\d+)?|NaN))(?P<step>[-+][\d.]+(?:e\d+)?)?(?:x(?P<times>\d+))?")
+
+
+def cut(values: str, samples: int) -> str:
+    """Return promtool's notation of a series, ended after so many samples."""
+    kept = []
+    for item in values.split():
+        found = _ITEM.fullmatch(item)
+        assert found, item
+        # `1x4` are five samples, `_x4` four gaps.
+        more = 0 if found["value"] == "_" else 1
+        count = int(found["times"]) + more if found["times"] else 1
+        if count > samples:
+            if samples > 0 and found["value"] != "stale":
+                kept.append(item[: found.start("times")] + str(samples - more) if found["times"] else item)
+            break
+        kept.append(item)
+        samples -= count
+    return " ".join([*kept, "stale"])
+
+
+def test_series_are_cut_as_promtool_counts() -> None:
+    assert cut("1x4 2x10", 7) == "1x4 2x1 stale"
+    assert cut("_x3 0+5x9 stale _x3 1x9", 5) == "_x3 0+5x1 stale"
+    assert cut("1 2 3", 2) == "1 2 stale"
+    assert cut("1x4 stale _x10 1x4", 100) == "1x4 stale _x10 1x4 stale"
+
+
+def test_lost_sight_ends_no_alert_about_communities_or_the_stream(tmp_path: Path) -> None:
+    """Each test in which one of them fires, with every exporter lost at that moment: it fires ten minutes later too."""
+    blind: list[tuple[str, Path, dict[str, Any]]] = []
+    for alert in KEPT:
+        for number, block in enumerate(b for b in _blocks(alert) if b.fires):
+            content, test = _whole(block.file), copy.deepcopy(block.test)
+            begin = min(block.fires)
+            samples = int(begin / parse_duration(str(test.get("interval", "1m")))) + 1
+            for one in test["input_series"]:
+                if not one["series"].startswith("zads:"):
+                    one["values"] = cut(one["values"], samples)
+                else:
+                    one["values"] = f"{one['values'].split('x')[0]}x5000"  # what zads.toml says lasts
+            expression = f'count(ALERTS{{alertname="{alert}", alertstate="firing"}}) > bool 0'
+            test.pop("alert_rule_test")
+            asked = {"expr": expression, "eval_time": f"{begin + 600:.0f}s", "exp_samples": [{"labels": "{}", "value": 1}]}
+            test["promql_expr_test"] = [asked]
+            content["tests"] = [test]
+            blind.append((f"{alert}-{number}", block.file, content))
+    assert {name.split("-")[0] for name, _, _ in blind} == set(KEPT)
+    with ThreadPoolExecutor(2) as pool:
+        said = list(pool.map(lambda one: _run(tmp_path, one[0], one[2]), blind))
+    assert not [f"{name} ({file.name})" for (name, file, _), words in zip(blind, said, strict=True) if words]
+
+
+@pytest.mark.parametrize("alert", KEPT)
+def test_its_message_says_when_it_was_last_seen(alert: str) -> None:
+    """What is held without sight says so, with the time; an increase over a fixed time does not hold."""
+    for rule in ALERTS[alert]:
+        if "last_over_time" in rule["expr"]:
+            texts = " ".join(rule["annotations"].values()).lower()
+            assert "last seen" in texts
+            assert 'format "15:04"' in texts
