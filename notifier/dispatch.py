@@ -164,7 +164,7 @@ class Dispatcher:
         _LOG.warning("%s: digest not sent, try %d: %s", lead.channel, lead.attempts, error)
         again = error.retry_after or backoff(lead.attempts)
         words, doubtful = str(error), error.doubtful
-        self._note(lead.channel, many, lambda: self._store.release_many(many, words, again, doubtful=doubtful))
+        self._note(lead.channel, many, lambda: self._store.release_many(many, words, again, doubtful=doubtful), again)
 
     def _one(self, name: str) -> bool:
         delivery = self._store.claim(name)
@@ -187,8 +187,10 @@ class Dispatcher:
         again = self._again_in(receipt, delivery.attempts)
         self._note(name, [delivery], lambda: self._store.sent(delivery, receipt, again))
 
-    def _note(self, name: str, deliveries: Iterable[Delivery], record: Callable[[], None]) -> None:
-        self._unrecorded[name].note([delivery.id for delivery in deliveries], record)
+    def _note(
+        self, name: str, deliveries: Iterable[Delivery], record: Callable[[], None], again_in: float | None = None
+    ) -> None:
+        self._unrecorded[name].note([delivery.id for delivery in deliveries], record, again_in)
 
     def _without_record(self, name: str, trouble: sqlite3.Error) -> None:
         """Send pages that were accepted before the record failed, if it can still be read; what comes of it is recorded later.
@@ -256,7 +258,10 @@ class Dispatcher:
             fallback = self._fallback(name, incident.labels, incident.severity, broken)
         words, doubtful, pause = str(error), error.doubtful, None if error.permanent else again
         self._note(
-            name, [delivery], lambda: self._store.failed(delivery, words, pause, doubtful=doubtful, fallback=fallback)
+            name,
+            [delivery],
+            lambda: self._store.failed(delivery, words, pause, doubtful=doubtful, fallback=fallback),
+            pause,
         )
         if fallback:
             self.wake([fallback])

@@ -1,43 +1,27 @@
-"""The runbook's Markdown as a page: headings with anchors, paragraphs, lists, code."""
+"""The runbook's Markdown as a page: one title, headings with the anchors that links in messages name."""
 
 from __future__ import annotations
 
-import html
 import re
 
+from markdown_it import MarkdownIt
+
 from notifier.page import frame
+
+_MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable("table")
 
 
 def runbook(text: str) -> str:
     """Return the page."""
-    out, in_list, in_code = [], False, False
-    for line in text.splitlines():
-        if line.startswith("```"):
-            out.append("</pre>" if in_code else "<pre>")
-            in_code = not in_code
+    tokens = _MARKDOWN.parse(text)
+    titled = False
+    for index, token in enumerate(tokens):
+        if token.type != "heading_open":
             continue
-        if in_code:
-            out.append(html.escape(line))
-            continue
-        item = re.match(r"(?:[-*]|\d+\.) (.*)", line)
-        if in_list and not item:
-            out.append("</ul>")
-            in_list = False
-        if item:
-            if not in_list:
-                out.append("<ul>")
-                in_list = True
-            out.append(f"<li>{_inline(item[1])}</li>")
-        elif heading := re.match(r"(#{1,4}) (.*)", line):
-            level = len(heading[1])
-            anchor = re.sub(r"[^a-z0-9]+", "-", heading[2].lower()).strip("-")
-            out.append(f'<h{level} id="{anchor}">{_inline(heading[2])}</h{level}>')
-        elif line.strip():
-            out.append(f"<p>{_inline(line)}</p>")
-    return frame("Runbook", '<p><a href="/">All incidents</a></p>' + "\n".join(out))
-
-
-def _inline(text: str) -> str:
-    text = html.escape(text)
-    text = re.sub(r"`([^`]+)`", r"<code>\1</code>", text)
-    return re.sub(r"\*\*([^*]+)\*\*", r"<b>\1</b>", text)
+        closing = next(one for one in tokens[index:] if one.type == "heading_close")
+        if token.tag == "h1" and titled:
+            token.tag = closing.tag = "h2"  # a page has one title; the file has parts of equal weight
+        titled = True
+        token.attrSet("id", re.sub(r"[^a-z0-9]+", "-", tokens[index + 1].content.lower()).strip("-"))
+    body = _MARKDOWN.renderer.render(tokens, _MARKDOWN.options, {})
+    return frame("Runbook", f'<p><a href="/">All incidents</a></p>{body}')

@@ -8,8 +8,6 @@ from __future__ import annotations
 import html
 import time
 from collections.abc import Callable
-from importlib.resources import files
-from pathlib import Path
 from typing import Any, TypeVar
 
 from anyio import CapacityLimiter
@@ -32,6 +30,7 @@ from notifier.store import Store
 from notifier.store.search import Found, TooSlow
 from notifier.watch import Watch
 from zads.config import Config
+from zads.runbook import runbook_text
 
 Result = TypeVar("Result")
 _PAST = 10
@@ -167,7 +166,7 @@ class Site:
             return answer(page_statistics.statistics(None, days, visitor, str(error)), 503)
 
     async def _runbook(self, _request: Request) -> Response:
-        text = await self._run(_runbook_text)
+        text = await self._run(runbook_text)
         return plain("the runbook is not installed here\n", 404) if text is None else answer(runbook(text))
 
     async def _dashboard(self, _request: Request) -> Response:
@@ -197,10 +196,3 @@ class Site:
         return answer(
             f'<!doctype html><meta http-equiv="refresh" content="0;url={url}"><title>ZADS notifier</title><a href="{url}">Go on</a>'
         )
-
-
-def _runbook_text() -> str | None:
-    for path in (Path("docs/runbook.md"), Path(str(files("notifier"))) / "runbook.md"):
-        if path.exists():
-            return path.read_text(encoding="utf-8")
-    return None

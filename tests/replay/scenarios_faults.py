@@ -141,14 +141,15 @@ FAULTS = [
         tickets={"ChannelUnhealthy": 2 * MINUTE},
         allowed=("NotifierQueueStuck",),
     ),
-    _fault(
+    Scenario(
         "a community a week behind loses alerts",
-        Fault("away", -7.2 * DAY, FOREVER, "lasair"),
-        pages={"CommunityWillLoseAlerts": 10 * MINUTE},
-        allowed=("CommunityLagging", "CommunityDisconnected", "CommunityLostAlerts", "CommunityStalled"),
-        lead=7.3 * DAY,
+        NIGHT,
+        1.0,
         step=60,
         evaluate=60,
-        hours=1.0,
+        faults=(Fault("away", -7.2 * DAY, FOREVER, "lasair"),),
+        pages={"CommunityWillLoseAlerts": 10 * MINUTE},
+        allowed=frozenset({"CommunityLagging", "CommunityDisconnected", "CommunityLostAlerts", "CommunityStalled"}),
+        lead=7.3 * DAY,
     ),
 ]

@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -53,9 +54,15 @@ class Block:
         return {re.split(r"[{ ]", one["series"])[0] for one in self.test["input_series"]}
 
 
+@cache
+def _tests(file: Path) -> list[dict[str, Any]]:
+    content: list[dict[str, Any]] = yaml.safe_load(file.read_text(encoding="utf-8"))["tests"]
+    return content
+
+
 def _blocks(alert: str) -> Iterator[Block]:
     for file in TESTS:
-        for test in yaml.safe_load(file.read_text(encoding="utf-8"))["tests"]:
+        for test in _tests(file):
             cases = [case for case in test.get("alert_rule_test", ()) if case["alertname"] == alert]
             at = [(parse_duration(str(case["eval_time"])), bool(case["exp_alerts"])) for case in cases]
             if at:
