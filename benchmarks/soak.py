@@ -151,7 +151,7 @@ def logged(root: Path, name: str, begin: float, kills: list[float]) -> list[str]
         if not match or not re.search(r"WARNING|ERROR|CRITICAL|Traceback", line):
             continue
         at = datetime.fromisoformat(match[1]).replace(tzinfo=UTC).timestamp()
-        if at > begin and not any(0 <= at - kill < SETTLE for kill in kills):
+        if at > begin and not any(-2 <= at - kill < SETTLE for kill in kills):  # the log tells whole seconds
             found.append(line)
     return found
 
