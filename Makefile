@@ -6,7 +6,7 @@ export PYTHON ?= python3
 CACHE := $(or $(ZADS_CACHE_DIR),$(shell echo ~/.cache/zads))
 export PATH := $(PATH):$(CACHE)/bin
 
-.PHONY: up down test check bench generate install
+.PHONY: up down test check bench replay generate install
 install:
 	@scripts/packages install
 	@scripts/venv install
@@ -41,6 +41,12 @@ bench:
 	@$(VENV)/bin/python -m benchmarks.egress
 	@$(VENV)/bin/python -m benchmarks.egress --cpu
 	@$(VENV)/bin/python -m benchmarks.notifier
+
+# Nights in which nobody may be woken, and faults that must wake somebody: every rule, Alertmanager's inhibition, hours of it.
+replay:
+	@scripts/packages test
+	@scripts/venv install
+	@$(VENV)/bin/python -m tests.replay
 
 generate: install
 	$(VENV)/bin/python -m zads.metrics > docs/metrics.md
