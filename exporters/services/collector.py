@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from functools import partial
 
 from prometheus_client.metrics_core import Metric
@@ -15,7 +14,7 @@ from exporters.services.here import local_hosts
 from exporters.services.probes import TLS_SCHEMES, probe
 from exporters.services.processes import Finder, Vitals
 from exporters.services.restarts import Restarts
-from zads import night
+from exporters.services.sky import Sky
 from zads.apply_record import read_outcome
 from zads.collector import Reading
 from zads.config import Config, Service, host_port
@@ -54,7 +53,7 @@ class ServicesCollector:
         self._askers: Askers[Key] = Askers(2 * len(config.services) + len(config.hosts), deadline)
         self._expiry: dict[str, float] = {}
         self._expiry_at: dict[str, float] = {}
-        self._dawn: tuple[float, float | None] = (0.0, None)
+        self._sky = Sky(config.site)
 
     def close(self) -> None:
         """End the probes' threads."""
@@ -79,7 +78,8 @@ class ServicesCollector:
         seen += [f"host {name}: does not answer ({why})" for name, why in silent if why]
         families = self._services(answers, vitals)
         errors = {**asked.errors, **self._restarts.errors()}
-        return Reading([*families, hosts, *self._night(), *self._applied()], errors=errors, seen=words.all_of(seen))
+        sky = self._sky.families(self._clock())
+        return Reading([*families, hosts, *sky, *self._applied()], errors=errors, seen=words.all_of(seen))
 
     def _words(self, service: Service, asked: Asked[Key], vitals: Vitals | None) -> str:
         key, process = ("service", service.name), words.Process(vitals, here=self._here(service, vitals))
@@ -156,24 +156,6 @@ class ServicesCollector:
         success.add_metric([], float(outcome.success))
         at.add_metric([], outcome.at)
         return [success, at]
-
-    def _night(self) -> list[Metric]:
-        site, now = self._config.site, datetime.fromtimestamp(self._clock(), UTC)
-        place = (site.latitude, site.longitude)
-        altitude = gauge("zads_sun_altitude_degrees")
-        degrees = night.sun_altitude_degrees(now, *place, site.elevation)
-        altitude.add_metric([], degrees)
-        observing = gauge("zads_observing_night")
-        observing.add_metric([], float(degrees < site.sun_limit))
-        info = gauge("zads_night_info")
-        info.add_metric([night.night_name(now, site.longitude)], 1)
-        end = gauge("zads_night_end_timestamp_seconds")
-        if now.timestamp() - self._dawn[0] > 600:  # dawn moves by a minute a day
-            dawn = night.next_dawn(now, *place, site.sun_limit)
-            self._dawn = (now.timestamp(), dawn.timestamp() if dawn else None)
-        if self._dawn[1] is not None:
-            end.add_metric([], self._dawn[1])
-        return [altitude, observing, info, end]
 
 
 def build(config: Config) -> ServicesCollector:
