@@ -227,7 +227,9 @@ class Thresholds(Model):
     arrival_stalled: Seconds = Field(120.0, description="time without any alert while upstream has some")
     latency_mirror: Seconds = Field(120.0, description="time from upstream to public that is too long")
     will_lose_alerts: Seconds = Field(43200.0, description="time to retention's end at which unread alerts are in danger")
-    community_stalled: Seconds = Field(900.0, description="time without a commit, while alerts wait, after which a reader stands")
+    community_stalled: Seconds = Field(
+        900.0, description="time without a commit, while alerts wait, after which a reader stands"
+    )
     below_contract: Seconds = Field(
         600.0, description="age of its next unread alert from which a community has to take the rate of its contract"
     )

@@ -133,9 +133,14 @@ def test_every_alert_is_whole(file: str, rule: dict[str, Any]) -> None:
     assert notes.get("pending", "0") == f"{waits:.0f}"
 
 
+# Told by the notifier itself, by no rule.
+OF_THE_NOTIFIER = {"RecordRenewed"}
+
+
 def test_the_runbook_has_no_heading_without_an_alert() -> None:
     headings = re.findall(r"^## (\w+)", (ROOT / "docs" / "runbook.md").read_text(encoding="utf-8"), re.MULTILINE)
-    assert sorted(headings) == NAMES
+    assert sorted(set(headings) - OF_THE_NOTIFIER) == NAMES
+    assert len(headings) == len(set(headings))
 
 
 def test_nothing_else_pages() -> None:
