@@ -291,10 +291,11 @@ def _inhibitions() -> list[dict[str, Any]]:
         # One community's trouble is told once, by what says most: it is away, it stands, it is late, it takes too little.
         rule(['alertname="CommunityDisconnected"'], [f'alertname=~"CommunityLagging|{slow}"'], "community"),
         rule(['alertname="CommunityStalled"'], ['alertname=~"CommunityLagging|CommunityBelowContract"'], "community"),
-        rule(['alertname="CommunityLagging"'], ['alertname="CommunityBelowContract"'], "community"),
+        rule(['alertname="CommunityBelowContract"'], ['alertname="CommunityLagging"'], "community"),
         rule(['alertname="CommunityWillLoseAlerts"'], [f'alertname=~"CommunityLagging|{slow}"'], "community"),
         rule([disk, 'severity="page"'], [disk, 'severity="ticket"'], "host", "mountpoint"),
         rule(['alertname="AlertsNotArriving"'], mirrored),
+        rule(['alertname="MirrorTaskFailed"'], mirrored),
         rule(['alertname="MonitoringBlind"'], ['alertname="ExporterDown"']),
         rule(['alertname="NotifierDown"'], ['alertname="AlertmanagerNotSending"']),
     ]

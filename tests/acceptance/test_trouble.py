@@ -129,7 +129,7 @@ def test_late_alerts_name_the_stage(stack: Stack, calm: int) -> None:
 def test_a_dead_exporter_hides_no_dead_kafka(stack: Stack, calm: int) -> None:
     """The services exporter dies: a ticket. Then Kafka dies: it still pages."""
     stack.zads("sim", "kill", "services")
-    stack.wait(90, "exporter down", lambda: stack.messages(calm, "exporter services", "firing", TICKET))
+    stack.wait(190, "exporter down", lambda: stack.messages(calm, "exporter services", "firing", TICKET))
     assert not [m for m in stack.inbox()[calm:] if m["channel"] == "pagerduty"]
     stack.zads("sim", "kill", "kafka")
     stack.wait(75, "Kafka down by all three", lambda: stack.messages(calm, "kafka down", "firing", ALL))
