@@ -34,6 +34,8 @@ _PAGES = (
 # What a recipient was told or will be: its own deliveries, and those to all that it did not miss.
 _REACHES = (
     " FROM deliveries e WHERE e.incident=:incident AND e.channel=:channel AND (e.target=:target OR (e.target='' AND NOT EXISTS ("
+    " SELECT 1 FROM audience a WHERE a.incident=e.incident AND a.channel=e.channel AND a.target=:target AND :target!=''"
+    " AND NOT a.listed) AND NOT EXISTS ("
     " SELECT 1 FROM deliveries s WHERE s.incident=e.incident AND s.channel=e.channel AND s.kind=e.kind"
     " AND s.created_at=e.created_at AND s.target=:target)))"
 )

@@ -42,6 +42,8 @@ def test_it_reads_from_the_engine_what_the_engine_itself_says(file: str) -> None
     asked = 0
     for content, test in list(_cases(file))[:6]:
         cases = test.get("alert_rule_test", [])
+        if not cases:
+            continue  # it asks for expressions only
         every, last = int(_seconds(content["evaluation_interval"])), max(_seconds(c["eval_time"]) for c in cases)
         series = {one["series"]: one["values"] for one in test["input_series"]}
         seen = evaluate(series, step=int(_seconds(test["interval"])), every=every, seconds=last)

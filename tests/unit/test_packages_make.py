@@ -12,7 +12,8 @@ import pytest
 
 from tests.unit.test_packages import APT_GET, Machine
 
-_OTHERS, _STACK = "-o cache_dir=.pytest_cache/others", "-o cache_dir=.pytest_cache/stack"
+_OTHERS = "-n 3 --dist loadfile --durations=25 -o cache_dir=.pytest_cache/others"
+_STACK = "-o cache_dir=.pytest_cache/stack"
 
 
 @pytest.fixture

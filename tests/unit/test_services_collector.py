@@ -8,6 +8,7 @@ import threading
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from exporters.services.askers import Askers, CannotTellError
@@ -18,7 +19,7 @@ from exporters.services.restarts import Restarts
 from zads.collector import Reading
 from zads.config import Config, Host, KafkaCluster, Service
 
-SELF = "pytest"
+SELF = re.escape(psutil.Process().cmdline()[0])  # pytest, or a worker of it
 
 
 def _config(*services: Service, hosts: tuple[Host, ...] = ()) -> Config:
@@ -142,7 +143,7 @@ def test_a_service_without_a_process_is_only_asked(tmp_path: Path) -> None:
 def test_vitals_are_those_of_the_process(tmp_path: Path) -> None:
     """This very process: its memory, files and threads."""
     config = _config(_service("me"))
-    finder = Finder(lambda: [__import__("psutil").Process(os.getpid())])
+    finder = Finder(lambda: [psutil.Process(os.getpid())])
     collector = ServicesCollector(config, finder, Restarts(tmp_path / "s.json"), ask=lambda address, timeout: 0.01)
     reading = collector.collect()
     collector.close()

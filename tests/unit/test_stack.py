@@ -172,4 +172,4 @@ def test_two_commands_at_once_are_both_obeyed(tmp_path: Path) -> None:
     assert control.read(file)["services"] == {"kafka": "killed"}
     assert control.read(file)["communities"] == {"lasair": {"rate_share": 0.2}}
     file.write_text("{half")
-    assert control.read(file) == {"services": {}, "communities": {}, "simulator": {}}
+    assert control.read(file) == {"services": {}, "communities": {}, "simulator": {}, "providers": {}}

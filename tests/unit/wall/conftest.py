@@ -12,7 +12,7 @@ from tests.unit.wall.wall_site import DESK, Site
 from zads.stack import programs
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     with sync_playwright() as play:
         chromium = play.chromium.launch(executable_path=programs.find("chromium"), args=ARGUMENTS)
