@@ -32,6 +32,11 @@ def unforeseen(error: Exception) -> DeliveryError:
     return DeliveryError(f"{type(error).__name__}: {error}", doubtful=True)
 
 
+def _whole(delivery: Delivery) -> bool:
+    """Tell whether what becomes of it says something of the whole channel: a mention in Slack goes where all go."""
+    return not delivery.target or delivery.target.startswith("@")
+
+
 class Dispatcher:
     """The workers of all channels."""
 
@@ -160,7 +165,7 @@ class Dispatcher:
             for delivery in many:
                 self._on_error(delivery, error)
             return
-        self.books[lead.channel].failed(error, to_all=not lead.target)
+        self.books[lead.channel].failed(error, to_all=_whole(lead))
         _LOG.warning("%s: digest not sent, try %d: %s", lead.channel, lead.attempts, error)
         again = error.retry_after or backoff(lead.attempts)
         words, doubtful = str(error), error.doubtful
@@ -209,7 +214,7 @@ class Dispatcher:
                 try:
                     receipt = self._send(delivery, note=f"The notifier's record cannot be written ({trouble}).")
                 except DeliveryError as error:
-                    self.books[name].failed(error, to_all=not delivery.target)
+                    self.books[name].failed(error, to_all=_whole(delivery))
                     _LOG.warning("%s: incident %d not sent without the record: %s", name, delivery.incident.id, error)
                     self._unrecorded[name].later(delivery.id, error.retry_after or backoff(delivery.attempts))
                 else:
@@ -242,14 +247,14 @@ class Dispatcher:
 
     def _count(self, delivery: Delivery, receipt: Receipt) -> None:
         book = self.books[delivery.channel]
-        book.sent(self._clock() - delivery.created_at, receipt, to_all=not delivery.target)
+        book.sent(self._clock() - delivery.created_at, receipt, to_all=_whole(delivery))
         for recipient, error in receipt.missed.items():
             words = "refused for good" if error.permanent else "does not take it now"
             _LOG.warning("%s: %s %s, the others have it: %s", delivery.channel, recipient, words, error)
 
     def _on_error(self, delivery: Delivery, error: DeliveryError) -> None:
         name, attempts = delivery.channel, delivery.attempts
-        self.books[name].failed(error, to_all=not delivery.target)
+        self.books[name].failed(error, to_all=_whole(delivery))
         _LOG.warning("%s: incident %d %s not sent, try %d: %s", name, delivery.incident.id, delivery.kind, attempts, error)
         again, fallback = error.retry_after or backoff(attempts), None
         if error.permanent and not (delivery.fallback_for or delivery.target):
