@@ -26,10 +26,10 @@ from pathlib import Path
 
 import psutil
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
-from kafka.net.inet import KafkaNetSocket
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.integration.conftest import Node, free_pair
+from tests.support.counted_sockets import Counted
 from zads import kafka
 from zads.config import KafkaCluster
 from zads.stack.alert_packets import Exposure, templates
@@ -47,31 +47,6 @@ TOPICS = {
     "plain": (f"ztf_{NIGHT}_programid2", 300, None),
     "few": (f"ztf_{NIGHT}_programid3", 20, "lz4"),
 }
-
-
-class _Counted(socket.socket):
-    """A socket that counts what it takes."""
-
-    taken = 0
-
-    def recv(self, *args: int) -> bytes:
-        data = super().recv(*args)
-        _Counted.taken += len(data)
-        return data
-
-
-class _CountedNet(KafkaNetSocket):  # type: ignore[misc]  # the library has no types
-    """kafka-python's own extension point for sockets: counted ones, from a given address."""
-
-    SCHEMES = ("counted",)
-
-    def __init__(self, proxy_url: str) -> None:
-        self._source = proxy_url.removeprefix("counted://")
-
-    def socket(self, *args: int) -> socket.socket:
-        sock = _Counted(*args)
-        sock.bind((self._source, 0))
-        return sock
 
 
 class Exporter:
@@ -156,10 +131,10 @@ class Reader:
 
     def read(self, count: int, sessions: int = 1, during: Callable[[], None] | None = None) -> Taken:
         """Read so many alerts in each session, from the topic's start; `during` is called half way of each."""
-        _Counted.taken, alerts = 0, 0
+        Counted.taken, alerts = 0, 0
         for _ in range(sessions):
             alerts += self._session(count, during)
-        return Taken(_Counted.taken, alerts, sessions)
+        return Taken(Counted.taken, alerts, sessions)
 
     def _session(self, count: int, during: Callable[[], None] | None) -> int:
         consumer = KafkaConsumer(

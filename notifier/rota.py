@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -50,10 +51,13 @@ class Rota:
         if not self.people:
             return
         shift = self._shift(now)
-        handed = [(self._first + (shift + n) * self._length).replace(tzinfo=self.zone) for n in range(1, _LOOK_AHEAD)]
-        edges = [edge for begins, ends, _ in self._overrides for edge in (begins, ends)]
+        # Looked at one by one: who asks for the next change only, as each alert may, waits for no year of them.
+        handed = ((self._first + (shift + n) * self._length).replace(tzinfo=self.zone) for n in range(1, _LOOK_AHEAD))
+        edges = sorted(edge.astimezone(UTC) for begins, ends, _ in self._overrides for edge in (begins, ends))
         before = self.at(now)
-        for moment in sorted(edge.astimezone(UTC) for edge in {*handed, *edges} if edge > now):
+        for moment in heapq.merge((one.astimezone(UTC) for one in handed), edges):
+            if moment <= now:
+                continue
             person = self.at(moment)
             if person is not None and person != before:
                 yield moment.astimezone(self.zone), person

@@ -156,8 +156,3 @@ def _target(channel: str, person: OnCall) -> str:
     if channel == "slack" and person.slack_user:
         return f"{_MENTION}{person.slack_user}"
     return ""
-
-
-def on_call(config: Config, now: datetime) -> str | None:
-    """Return the name of who is on call."""
-    return Router(config).on_call(now.timestamp())

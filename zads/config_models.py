@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import re
 from typing import Annotated, Literal
-from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 
 from zads.config_secrets import secret
 from zads.config_types import (
@@ -32,6 +31,7 @@ from zads.config_types import (
     Severity,
     Text,
     Variable,
+    known_zone,
 )
 
 Program = Annotated[Int, Field(ge=0, le=9)]
@@ -51,16 +51,9 @@ class Site(Model):
     longitude: Degrees = Field(-116.8599, ge=-180, le=180, description="degrees east of Greenwich")
     elevation: Metres = Field(1707.0, ge=-500, le=9000, description="metres above the sea")
     sun_limit: Degrees = Field(-12.0, ge=-90, le=10, description="the Sun's altitude in degrees under which it is night")
-    timezone: Text = Field("America/Los_Angeles", description="the site's time zone, for local times and for who is on call")
-
-    @field_validator("timezone")
-    @classmethod
-    def _known_zone(cls, value: str) -> str:
-        try:
-            ZoneInfo(value)
-        except (KeyError, ValueError, OSError):
-            raise ValueError(f'{value!r} is no time zone; write for example "America/Los_Angeles"') from None
-        return value
+    timezone: Annotated[Text, AfterValidator(known_zone)] = Field(
+        "America/Los_Angeles", description="the site's time zone, for local times and for who is on call"
+    )
 
 
 class Stream(Model):

@@ -10,7 +10,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
@@ -30,6 +29,7 @@ from zads.config_types import (
     Severity,
     Url,
     Variable,
+    Zone,
     parse_duration,
 )
 from zads.matchers import parse_matcher
@@ -39,14 +39,6 @@ from zads.signing_key import signing_key
 
 def _matcher(value: str) -> str:
     parse_matcher(value)
-    return value
-
-
-def _zone(value: str) -> str:
-    try:
-        ZoneInfo(value)
-    except (ValueError, ZoneInfoNotFoundError, OSError):
-        raise ValueError(f'{value!r} is no time zone; write for example "America/Los_Angeles"') from None
     return value
 
 
@@ -66,7 +58,6 @@ def _slack_user(value: str) -> str:
 Day = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
 TimeOfDay = Annotated[str, AfterValidator(_time_of_day), Kind("time of day", 'a time of day such as "09:00"')]
 Delay = Annotated[float, BeforeValidator(parse_duration), Kind("duration", 'a duration such as "20m"')]
-Zone = Annotated[str, AfterValidator(_zone), Kind("time zone", "the name of a time zone in quotes")]
 SlackUser = Annotated[str, AfterValidator(_slack_user), Kind("Slack member id", "a Slack member id in quotes")]
 When = Annotated[datetime, Kind("date and time", "a date and time such as 2026-12-24T09:00:00")]
 MatcherText = Annotated[str, AfterValidator(_matcher), Kind("matcher", "a matcher in quotes")]

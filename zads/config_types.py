@@ -13,6 +13,7 @@ from ipaddress import IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BeforeValidator, Field, Strict
 
@@ -194,6 +195,18 @@ def _path(value: object) -> object:
     return value
 
 
+def known_zone(value: str) -> str:
+    """Return the name of a time zone.
+
+    Raises ValueError where it is none.
+    """
+    try:
+        ZoneInfo(value)
+    except (KeyError, ValueError, OSError):
+        raise ValueError(f'{value!r} is no time zone; write for example "America/Los_Angeles"') from None
+    return value
+
+
 def _variable(value: str) -> str:
     # The value is not repeated: who misunderstands this key writes the secret itself here.
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", value):
@@ -233,6 +246,7 @@ Regex = Annotated[str, AfterValidator(_regex), Kind("pattern", "a regular expres
 Network = Annotated[str, AfterValidator(_network), Kind("network", 'a network such as "192.0.2.0/24"')]
 Mail = Annotated[str, AfterValidator(_mail), Kind("e-mail address", "an e-mail address in quotes")]
 Variable = Annotated[str, AfterValidator(_variable), Kind("variable", "the name of an environment variable in quotes")]
+Zone = Annotated[str, AfterValidator(known_zone), Kind("time zone", "the name of a time zone in quotes")]
 File = Annotated[Path, BeforeValidator(_path), Kind("path", "a path in quotes")]
 Retention = Annotated[str, AfterValidator(_retention), Kind("Prometheus' time", 'a time such as "400d"')]
 Size = Annotated[str, AfterValidator(_size), Kind("Prometheus' size", 'a size such as "20GB"')]

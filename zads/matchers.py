@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 _MATCHER = re.compile(r'\s*([a-zA-Z_][a-zA-Z0-9_]*)\s*(=~|!~|!=|=)\s*("(?:[^"\\\n]|\\.)*"|[^"\s,{}]*)\s*')
 
@@ -32,6 +33,7 @@ class Matcher:
         return f"{self.label}{self.operator}{json.dumps(self.value, ensure_ascii=False)}"
 
 
+@lru_cache(maxsize=1024)
 def parse_matcher(text: str) -> Matcher:
     """Return the matcher that a text writes.
 

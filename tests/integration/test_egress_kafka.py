@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import socket
 import subprocess
 import sys
 import time
@@ -11,10 +10,10 @@ from pathlib import Path
 
 import pytest
 from kafka import KafkaProducer
-from kafka.net.inet import KafkaNetSocket
 from prometheus_client.parser import text_string_to_metric_families
 
 from exporters.broker_egress.collector import build
+from tests.support.counted_sockets import Counted
 from zads import kafka
 from zads.collector import CollectorLoop
 from zads.config import Config, KafkaCluster, parse
@@ -89,37 +88,12 @@ class Bench:
         return self.bytes(community, source)
 
 
-class _Counted(socket.socket):
-    """A socket that counts what it takes."""
-
-    taken = 0
-
-    def recv(self, *args: int) -> bytes:
-        data = super().recv(*args)
-        _Counted.taken += len(data)
-        return data
-
-
-class _CountedNet(KafkaNetSocket):  # type: ignore[misc]
-    """kafka-python's own extension point for sockets: counted ones, from a given address."""
-
-    SCHEMES = ("counted",)
-
-    def __init__(self, proxy_url: str) -> None:
-        self._source = proxy_url.removeprefix("counted://")
-
-    def socket(self, *args: int) -> socket.socket:
-        sock = _Counted(*args)
-        sock.bind((self._source, 0))
-        return sock
-
-
 def _take(bench: Bench, address: str, group: str, count: int) -> tuple[int, int]:
     """Read so many messages as a community and commit them; return the bytes of its sockets and of the messages.
 
     The former are more: Kafka cuts an answer at the asked size in the middle of a batch, which comes again.
     """
-    _Counted.taken = 0
+    Counted.taken = 0
     consumer = kafka.consumer(
         bench.cluster,
         client_id=group,
@@ -136,7 +110,7 @@ def _take(bench: Bench, address: str, group: str, count: int) -> tuple[int, int]
             read += sum(len(record.value) for record in records)
     consumer.commit(timeout_ms=5000)
     consumer.close(autocommit=False)
-    return _Counted.taken, read
+    return Counted.taken, read
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from exporters.alert_arrival.latency import BUCKETS
+from exporters.alert_arrival.packets import REASONS
 from tests.replay.flow import TASK
 
 if TYPE_CHECKING:
@@ -14,17 +15,6 @@ if TYPE_CHECKING:
     from tests.replay.flow import Flow
 
 _EDGES = np.array(BUCKETS, dtype=float)
-_REASONS = (
-    "empty",
-    "too_large",
-    "not_avro",
-    "truncated",
-    "corrupt",
-    "bad_schema",
-    "unknown_codec",
-    "no_candidate",
-    "bad_field",
-)
 
 
 class Delays:
@@ -81,7 +71,7 @@ class Delays:
         to.put(job, "zads_sampled_ratio", 1, seen=seen)
         to.put(job, "zads_alert_packets_decoded_total", self._flow.public[self._cut], count=True)
         garbage = np.cumsum(to.during("garbage"))
-        for reason in _REASONS:
+        for reason in REASONS:
             bad = garbage if reason == "not_avro" else 0
             to.put(job, "zads_alert_decode_errors_total", bad, count=True, reason=reason)
         to.put(job, "zads_alert_schema_info", 1, version="4.02")
