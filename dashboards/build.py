@@ -8,10 +8,22 @@ from pathlib import Path
 
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 
-from dashboards import health
+from dashboards import community, health, kafka, monitoring, report
 
 FOLDER = Path(__file__).resolve().parent / "json"
-_DASHBOARDS = {"zads-health.json": health}
+_DASHBOARDS = {
+    "zads-health.json": health,
+    "zads-report.json": report,
+    "zads-community.json": community,
+    "zads-kafka.json": kafka,
+    "zads-monitoring.json": monitoring,
+}
+# What Grafana's Prometheus source reads of an annotation, and the foundation's builder does not know.
+_NOTES = {
+    "Nights": {"titleFormat": "Night", "textFormat": "dark", "step": "60s"},
+    "Alerts": {"titleFormat": "{{headline}}", "textFormat": "{{alertname}}", "tagKeys": "severity", "step": "30s"},
+    "Deployments": {"titleFormat": "ZADS Monitor {{version}}", "textFormat": "first seen", "step": "60s"},
+}
 # Classic schema that Grafana 9.4 to 13 load.
 _SCHEMA = 38
 
@@ -24,6 +36,8 @@ def texts() -> dict[str, str]:
         content["schemaVersion"] = _SCHEMA
         for number, panel in enumerate(content["panels"], 1):
             panel["id"] = number
+        for note in content.get("annotations", {}).get("list", ()):
+            note.update(_NOTES.get(note["name"], {}))
         result[name] = json.dumps(content, indent=2, sort_keys=True) + "\n"
     return result
 

@@ -154,7 +154,7 @@ _KAFKA = (
         "pending": "20",
         "summary": "Kafka down since 08:01 UTC: no community gets alerts (process gone on zads)",
         "impact": "No community gets alerts; they wait at IPAC. Nothing is lost before Thu 8 Jan 07:58 UTC.",
-        "first": "systemctl status kafka-public on zads (here: zads stack logs kafka-public), then runbook step 2",
+        "first": "systemctl status kafka on zads, then runbook step 2",
         "runbook_url": "docs/runbook.md#servicedown",
         "dashboard": "zads-health",
     },
@@ -172,7 +172,7 @@ _LASAIR = (
         "summary": "Lasair is 41m 10s behind (12306 alerts): others are on time",
         "impact": "Only Lasair gets alerts late. It takes 0.2 MB/s of its contracted 1 MB/s. "
         "Nothing is lost before Thu 8 Jan 07:20 UTC.",
-        "first": "Look at its tile for connections and round-trip time; a slow reader is theirs: write to its contact",
+        "first": "Its round-trip time and retransmits (Dashboard) tell a slow network from a slow reader, which is theirs: write to its contact",
         "runbook_url": "docs/runbook.md#communitylagging",
         "dashboard": "zads-health",
     },

@@ -1,4 +1,4 @@
-"""The wall's HTTP side: one page that renews itself in place."""
+"""The wall's HTTP side: pages that renew themselves in place."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from wall.assets import SECURITY, assets, routes, version
+from wall.assets import BOARD, SECURITY, assets, routes, version
+from wall.boards.routes import Boards
+from wall.boards.routes import routes as board_routes
 from wall.source import Source
 
 DASHBOARDS = Path(__file__).resolve().parent.parent / "dashboards" / "json"
@@ -37,10 +39,11 @@ def dashboards(folder: Path = DASHBOARDS) -> list[dict[str, Any]]:
     return result
 
 
-def application(source: Source, folder: Path = DASHBOARDS) -> Starlette:
+def application(source: Source, folder: Path = DASHBOARDS, boards: Boards | None = None) -> Starlette:
     """Return the application."""
     served = assets()
     page = version(served)
+    html = next(asset for asset in served if asset.path == BOARD)
 
     async def health(_request: Request) -> Response:
         wall = await run_in_threadpool(source.wall)
@@ -55,6 +58,7 @@ def application(source: Source, folder: Path = DASHBOARDS) -> Starlette:
     return Starlette(
         routes=[
             *routes(served),
+            *board_routes(boards or Boards(source.config, folder), html, page),
             Route("/api/health.json", health),
             Route("/api/dashboards", panels),
             Route("/-/healthy", healthy),

@@ -1,10 +1,11 @@
-"""The page's own files, read once: what a browser is told about each, and the version of them all."""
+"""The pages' own files, read once: what a browser is told about each, and the version of them all."""
 
 from __future__ import annotations
 
 import hashlib
+from importlib.metadata import distribution
 from importlib.resources import files
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -16,9 +17,17 @@ FILES = (
     "wall.js",
     "fit.js",
     "chart.js",
+    "board.html",
+    "board.css",
+    "board.js",
+    "board-parts.js",
+    "board-values.js",
+    "board-series.js",
+    "board-table.js",
     "fonts/inter-5.3.0-latin.woff2",
     "fonts/inter-5.3.0-latin-ext.woff2",
 )
+BOARD = "/board.html"
 SECURITY = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; font-src 'self'; "
     "img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -32,6 +41,11 @@ _KINDS = {
     ".js": "text/javascript; charset=utf-8",
     ".woff2": "font/woff2",
 }
+# uPlot 1.6.31 as its author released it; the package that carries it is only a box, so what is in it is checked.
+LIBRARY = {
+    "uplot.js": ("vendor/uplot.iife.min.js", "2d27e8ad3d228164525ce213f9dc716f39b4e3aee0cc773fb3491c96cf4921a2"),
+    "uplot.css": ("vendor/uplot.min.css", "df630c6a8d6f8eeaff264b50f73ce5b114f646ffd9a0bb74f049b0a00135fa04"),
+}
 _A_YEAR = "public, max-age=31536000, immutable"
 
 
@@ -40,7 +54,7 @@ class Asset:
 
     def __init__(self, name: str) -> None:
         self.path = "/" if name == "wall.html" else f"/{name}"
-        self.body = files("wall").joinpath("static", *PurePosixPath(name).parts).read_bytes()
+        self.body = _library(name) if name in LIBRARY else _own(name)
         suffix = PurePosixPath(name).suffix
         self._tag = f'"{hashlib.sha256(self.body).hexdigest()[:16]}"'
         self._headers = {**SECURITY, "Content-Type": _KINDS[suffix], "ETag": self._tag}
@@ -54,14 +68,29 @@ class Asset:
         return Response(self.body, headers=self._headers)
 
 
+def _own(name: str) -> bytes:
+    return files("wall").joinpath("static", *PurePosixPath(name).parts).read_bytes()
+
+
+def _library(name: str) -> bytes:
+    """Return a file of the chart library. It is found without importing the package that carries it: only data is taken."""
+    path, digest = LIBRARY[name]
+    body = Path(str(distribution("youplot").locate_file(f"youplot/{path}"))).read_bytes()
+    if hashlib.sha256(body).hexdigest() != digest:
+        raise ValueError(
+            f"{path} of the package youplot is not uPlot 1.6.31: install the version that requirements.lock names."
+        )
+    return body
+
+
 def assets() -> tuple[Asset, ...]:
     """Read all files."""
-    return tuple(Asset(name) for name in FILES)
+    return tuple(Asset(name) for name in (*FILES, *LIBRARY))
 
 
 def routes(served: tuple[Asset, ...]) -> list[Route]:
-    """Return one route for each file: no other path of the disk can be asked for."""
-    return [Route(asset.path, asset.answer) for asset in served]
+    """Return one route for each file: no other path of the disk can be asked for. The dashboards' page has its own."""
+    return [Route(asset.path, asset.answer) for asset in served if asset.path != BOARD]
 
 
 def version(served: tuple[Asset, ...]) -> str:

@@ -50,6 +50,11 @@ class Source:
         self._lost_since: float | None = None
         self._seen_at: float | None = None
 
+    @property
+    def config(self) -> Config:
+        """Return the site."""
+        return self._config
+
     def wall(self) -> Wall:
         """Return the wall, asked for at most four seconds ago."""
         with self._lock:

@@ -54,6 +54,9 @@ class Site(Model):
     timezone: Annotated[Text, AfterValidator(known_zone)] = Field(
         "America/Los_Angeles", description="the site's time zone, for local times and for who is on call"
     )
+    stack: Flag = Field(
+        False, description="true on the local stack: what messages tell to do first names its commands, not systemd's"
+    )
 
 
 class Stream(Model):
@@ -205,8 +208,11 @@ class Service(Model):
         examples=[r"kafka\.Kafka"],
     )
     unit: Filled | None = Field(None, description="its systemd unit", examples=["kafka.service"])
-    severity: Severity = Field(
-        "page", description="what its end is: page wakes somebody, ticket waits for the day, info is noted"
+    severity: Severity | None = Field(
+        None,
+        description="what its end is: page wakes somebody, ticket waits for the day, info is noted; when not given,"
+        " page for the public Kafka and MirrorMaker, ticket for everything else, IPAC's Kafka too: it is not ours to start",
+        examples=["ticket"],
     )
 
 
@@ -219,6 +225,9 @@ class Thresholds(Model):
     mirror_lag: Seconds = Field(120.0, description="age of the oldest alert that was not passed on")
     arrival_stalled: Seconds = Field(120.0, description="time without any alert while upstream has some")
     latency_mirror: Seconds = Field(120.0, description="time from upstream to public that is too long")
+    late_for: Seconds = Field(
+        900.0, description="how long within an hour alerts may come from IPAC later than stream.latency_objective"
+    )
     will_lose_alerts: Seconds = Field(43200.0, description="time to retention's end at which unread alerts are in danger")
     community_stalled: Seconds = Field(
         900.0, description="time without a commit, while alerts wait, after which a reader stands"

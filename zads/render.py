@@ -17,7 +17,9 @@ from typing import Any
 import yaml
 
 from zads import render_scrape
-from zads.config import Community, Config, Service, duration_text, host_port, reachable
+from zads.commands import commands
+from zads.config import Community, Config, Service, Severity, duration_text, host_port, reachable
+from zads.hosts import host_of
 
 # Secrets from the environment that Alertmanager and Prometheus need, which read files only.
 SECRETS = (
@@ -29,7 +31,6 @@ SECRETS = (
 )
 _TOKEN, _PASSWORD, _SLACK, _KEY, _SCRAPE = SECRETS
 _HEAD = "# Rendered from zads.toml by `zads config render`; edit that instead.\n"
-_LOOPBACK = {"localhost", "127.0.0.1", "::1", "0.0.0.0", "::"}
 # What the parts of the stream are called where no [[service]] says so.
 _PARTS = {"upstream": "kafka-upstream", "mirror": "mirrormaker", "public": "kafka-public"}
 # How communities write themselves; `label` of a [[community]] goes before it.
@@ -63,6 +64,14 @@ def part_of(config: Config, service: Service) -> str:
     return "upstream" if "upstream" in config.kafka and "upstream" in service.name else "public"
 
 
+def severity_of(config: Config, service: Service) -> Severity:
+    """Return what the service's end is: as zads.toml says, else a page where alerts stand still without it and we can help.
+
+    IPAC's Kafka is a ticket: nobody at ZADS can start it, and alerts that wait at IPAC are paged by themselves.
+    """
+    return service.severity or ("page" if part_of(config, service) in {"public", "mirror"} else "ticket")
+
+
 def part_names(config: Config) -> dict[str, str]:
     """Return the service's name for each part of the stream, the customary one where no [[service]] covers it."""
     found = {part_of(config, service): service.name for service in reversed(config.services)}
@@ -75,19 +84,6 @@ def community_label(community: Community) -> str:
     """Return how messages write the community: as it does itself."""
     written = community.label or _SPELLING.get(community.name, "")
     return written or community.name.replace("-", " ").replace("_", " ").title()
-
-
-def host_of(config: Config, address: str) -> str:
-    """Return the name of the [[host]] at the address; else the address' own, "monitor" for this machine."""
-    name = host_port(address)[0]
-
-    def same(other: str) -> bool:
-        return other == name or {other, name} <= _LOOPBACK
-
-    for host in config.hosts:
-        if same(host.address) or same(host_port(host.probe)[0]):
-            return host.name
-    return "monitor" if name in _LOOPBACK else name
 
 
 def prometheus(config: Config, rules: Path) -> str:
@@ -329,13 +325,15 @@ def thresholds(config: Config) -> str:
         record("zads:community_commit_batch", community.commit_batch, community=community.name)
     for part, name in part_names(config).items():
         record("zads:part_info", 1, part=part, service=name)
+    for name, one in commands(config).items():
+        record("zads:commands", 1, of=name, **one.labels())
     for service in config.services:
         record(
             "zads:service_info",
             1,
             service=service.name,
             host=service.host,
-            severity=service.severity,
+            severity=severity_of(config, service),
             label=service.label or service.name,
             part=part_of(config, service),
         )

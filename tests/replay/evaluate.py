@@ -1,7 +1,7 @@
 """Let the rules' own engine evaluate series: promtool runs Prometheus' rule manager over them, in simulated time.
 
 So `for`, `keep_firing_for`, ALERTS read by rules (an alert that holds itself) and groups that read each other are what
-they are in Prometheus; docs/decisions/0015-replays-by-promtool.md says why nothing is evaluated outside.
+they are in Prometheus; docs/decisions/0016-replays-by-promtool.md says why nothing is evaluated outside.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ _FIRST = ("zads-recorded", "zads-slo", "hosts", "services", "alert_stream", "com
 # Promtool evaluates every group at one pace: these, which count minutes or look back over weeks, are theirs only each
 # minute and are left out where the pace is faster.
 EACH_MINUTE = ("zads-slo", "zads-slow", "reliability")
+# Looks back over weeks, for notes only; promtool reads so many samples of a series, and no more.
+NOTES, SAMPLES = ("zads-slow",), 10_000
 _ASKED = 'ALERTS{alertname!="Watchdog",alertstate="firing"}'
 _BLOCK = re.compile(
     r'expr: "ALERTS[^\n]*", time: (?P<time>\S+),\s*exp: nil\s*got: (?P<got>.*?)(?=\n\s*\n|\n\s*expr:|\Z)', re.DOTALL

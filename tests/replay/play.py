@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.replay.evaluate import EACH_MINUTE, RULES, evaluate, thresholds
+from tests.replay.evaluate import EACH_MINUTE, NOTES, RULES, SAMPLES, evaluate, thresholds
 from tests.replay.exposition import Exposition, encoded
 from tests.replay.flow import Flow
 from tests.replay.scenario import Scenario
@@ -53,7 +53,7 @@ def play(scenario: Scenario, rules: Path = RULES) -> Outcome:
         every=scenario.evaluate,
         seconds=scenario.hours * 3600,
         rules=rules,
-        without=EACH_MINUTE if scenario.evaluate < 60 else (),
+        without=EACH_MINUTE if scenario.evaluate < 60 else NOTES if scenario.hours > SAMPLES * scenario.step / 3600 else (),
     )
     return judge(scenario, told(firing, config))
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.replay.evaluate import RULES, Firing, evaluate, rule_groups
+from tests.replay.evaluate import NOTES, RULES, Firing, evaluate, rule_groups
 from tests.replay.flow import Flow
 from tests.replay.play import Outcome, series, site
 from tests.replay.scenario import DAY, HOUR, Scenario
@@ -24,10 +24,9 @@ LOST = (0.23, 0.38, 0.23, 0.25, 0.17, 0.07, 0.08, 0.13, 0.09, 0.21, 0.26, 0.44)
 HOURS_LOST = 0.19
 # A lost night is followed by a lost one more often than chance: runs of up to 13.
 PERSISTS = 0.35
-# Pieces begin at local noon, when all is still; zads-slow makes notes only, and looks back over weeks.
+# Pieces begin at local noon, when all is still.
 CHUNK, WARM = 7 * DAY, 4 * HOUR
 STILL = ("hosts", "services", "meta")
-NOTES = ("zads-slow",)
 
 
 def weather(days: int, begin_month: int, seed: int) -> tuple[tuple[float, float], ...]:

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from zads.config import Config, ConfigErrors, load
-from zads.stack import components, control, lock, up
+from zads.stack import components, container_cli, control, lock, up
 from zads.stack.errors import StackError
 from zads.stack.paths import Paths, here
 from zads.stack.supervisor import Supervisor, holder, log_tail
@@ -183,7 +183,7 @@ def _run_inbox(args: argparse.Namespace) -> int:
 
     config, paths = load(args.config), here()
     slack, pagerduty, webhook = config.notifier.slack, config.notifier.pagerduty, config.notifier.webhook
-    http, smtp = components.inbox_addresses(config)
+    http, smtp = components.inbox_addresses(config, args.listen)
     trouble = control.Watch(paths.control)
     return inbox.run(
         paths.data / "inbox" / "received.jsonl",
@@ -242,6 +242,8 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     logs.add_argument("-n", "--lines", type=int, default=40)
     add("inbox", "what e-mail, Slack and PagerDuty received", _inbox).add_argument("--json", action="store_true")
     _simulation(add("supervise", "run the supervisor in the foreground", _supervise))
-    add("run-inbox", "run the stand-ins", _run_inbox)
+    inbox = add("run-inbox", "run the stand-ins", _run_inbox)
+    inbox.add_argument("--listen", metavar="HOST", help="listen on this name's address instead of loopback")
+    container_cli.register(actions)
     _simulation(add("run-simulator", "run the simulated IPAC", _run_simulator))
     add("run-community", "run one community's consumer", _run_community).add_argument("name")

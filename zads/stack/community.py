@@ -229,6 +229,8 @@ class Reader:
         """Commit the consumer's positions; it never commits what it was not given."""
         self._committed_at = time.time()
         self._since_commit = 0
+        if self._asked().get("commits") is False:
+            return  # `zads sim never-commit`
         if self._consumer.assignment():
             self._consumer.commit(timeout_ms=_CALL_MS)
             self._committed = self._positions()
@@ -249,9 +251,13 @@ class Reader:
         if set(parts) != self._consumer.assignment():
             self._consumer.assign(parts)
 
+    def _asked(self) -> dict[str, Any]:
+        """Return what trouble this community is to make."""
+        return self._watch()["communities"].get(self._community.name) or {}
+
     def _allowance(self, now: float) -> int:
         """Return how many alerts may be taken now: all, or what the asked share of the arrivals leaves."""
-        share = (self._watch()["communities"].get(self._community.name) or {}).get("rate_share")
+        share = self._asked().get("rate_share")
         if share is None:
             self._slow_since = None
             return 500

@@ -10,11 +10,16 @@ from pathlib import Path
 from zads.config import Config, host_port
 from zads.stack import kafka_files, programs
 from zads.stack.paths import Paths
+from zads.stack.trouble_disk import textfile
 
 _INBOX_HTTP, _INBOX_SMTP = "127.0.0.1:28090", "127.0.0.1:28025"
 # C1 alone starts faster and is smaller; a tenth of ZTF's rate needs no more.
-_JVM = ["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:MaxDirectMemorySize=96m", "-Xss512k", "-Djava.awt.headless=true"]
-_LOGGING = [
+JVM = ["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:MaxDirectMemorySize=96m", "-Xss512k", "-Djava.awt.headless=true"]
+# Java's memory at the start and at most.
+KAFKA_HEAP, MIRROR_HEAP = "-Xms64m -Xmx320m", "-Xms64m -Xmx256m"
+# The ids are part of the data's format: fixed, so that a second `make up` continues with the data.
+CLUSTER_IDS = {"kafka-upstream": "emFkcy1pcGFjLWthZmthLQ", "kafka-public": "emFkcy1wdWJsaWMta2Fma2"}
+LOGGING = [
     "-Dorg.slf4j.simpleLogger.showDateTime=true",
     "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSSZ",
     "-Dorg.slf4j.simpleLogger.defaultLogLevel=info",
@@ -43,24 +48,25 @@ class Component:
     alive: str = ""
 
 
-def inbox_addresses(config: Config) -> tuple[str, str]:
+def inbox_addresses(config: Config, host: str | None = None) -> tuple[str, str]:
     """Return where the stand-ins listen, over HTTP and SMTP: where zads.toml sends Slack, PagerDuty and mail.
 
-    A provider's own address is none of ours: then the stand-in keeps its default address.
+    A provider's own address is none of ours: then the stand-in keeps its default address. `host` is the stand-ins'
+    name where they are not on loopback, but in a container.
     """
     notifier = config.notifier
     http = next(
-        (a for part in (notifier.slack, notifier.pagerduty) if part and (a := _loopback(part.base_url))), _INBOX_HTTP
+        (a for part in (notifier.slack, notifier.pagerduty) if part and (a := _own(part.base_url, host))), _INBOX_HTTP
     )
-    smtp = (_loopback(notifier.email.smarthost) if notifier.email else None) or _INBOX_SMTP
+    smtp = (_own(notifier.email.smarthost, host) if notifier.email else None) or _INBOX_SMTP
     return http, smtp
 
 
-def _loopback(url: str) -> str | None:
-    """Return the "host:port" of an address on this machine, else None."""
+def _own(url: str, name: str | None) -> str | None:
+    """Return the "host:port" of an address on this machine or of this name, else None."""
     try:
         host, port = host_port(url)
-        here = host == "localhost" or ip_address(host).is_loopback
+        here = host in ("localhost", name) or ip_address(host).is_loopback
     except ValueError:
         return None
     return f"{host}:{port}" if here else None
@@ -77,6 +83,7 @@ def write_files(config: Config, paths: Paths) -> None:
         "kafka-agent.yml": kafka_files.kafka_agent(),
         "mirror-agent.yml": kafka_files.mirror_agent(),
     }
+    textfile(paths).parent.mkdir(parents=True, exist_ok=True)
     for name, text in files.items():
         (paths.config / name).write_text(text, encoding="utf-8")
 
@@ -87,24 +94,55 @@ def _data(paths: Paths, name: str) -> Path:
 
 def _java(heap: str, jars: Path, jmx: str | None, rules: Path, main: list[str]) -> list[str]:
     agent = [f"-javaagent:{programs.agent(jars)}={jmx}:{rules}"] if jmx else []
-    return [programs.find("java"), *heap.split(), *_JVM, *_LOGGING, *agent, "-cp", programs.classpath(jars), *main]
+    return [programs.find("java"), *heap.split(), *JVM, *LOGGING, *agent, "-cp", programs.classpath(jars), *main]
 
 
 def _kafka(name: str, config: Config, paths: Paths, jars: Path) -> Component:
     cluster = config.kafka["upstream" if name == "kafka-upstream" else "public"]
     file = str(paths.config / f"{name}.properties")
     host, port = host_port(cluster.bootstrap[0])
-    # The id is part of the data's format: fixed, so that a second `make up` continues with the data.
-    identity = "emFkcy1pcGFjLWthZmthLQ" if name == "kafka-upstream" else "emFkcy1wdWJsaWMta2Fma2"
-    tool = [programs.find("java"), "-Xmx128m", *_JVM, "-cp", programs.classpath(jars), "kafka.tools.StorageTool", "format"]
+    tool = [programs.find("java"), "-Xmx128m", *JVM, "-cp", programs.classpath(jars), "kafka.tools.StorageTool", "format"]
     return Component(
         name,
-        _java("-Xms64m -Xmx320m", jars, cluster.jmx, paths.config / "kafka-agent.yml", ["kafka.Kafka", file]),
+        _java(KAFKA_HEAP, jars, cluster.jmx, paths.config / "kafka-agent.yml", ["kafka.Kafka", file]),
         url=f"kafka://{cluster.bootstrap[0]}",
         ports=(cluster.bootstrap[0], f"{host}:{port + 1}", *([cluster.jmx] if cluster.jmx else [])),
-        prepare=[*tool, "-t", identity, "-c", file],
+        prepare=[*tool, "-t", CLUSTER_IDS[name], "-c", file],
         prepared=_data(paths, name) / "meta.properties",
     )
+
+
+def prometheus_flags(config: Config, files: Path, data: Path, listen: str) -> list[str]:
+    """Return Prometheus' command line without its name; `files` is the folder with prometheus.yml."""
+    return [
+        f"--config.file={files / 'prometheus.yml'}",
+        f"--storage.tsdb.path={data}",
+        f"--storage.tsdb.retention.time={config.prometheus.retention}",
+        f"--storage.tsdb.retention.size={config.prometheus.retention_size}",
+        f"--web.listen-address={listen}",
+        "--web.enable-lifecycle",
+        # Prometheus says again that an alert fires each 10 s: its death is noticed that much sooner.
+        "--rules.alert.resend-delay=10s",
+        "--log.level=warn",
+    ]
+
+
+def alertmanager_flags(files: Path, data: Path, listen: str) -> list[str]:
+    """Return Alertmanager's command line without its name; `files` is the folder with alertmanager.yml."""
+    return [
+        f"--config.file={files / 'alertmanager.yml'}",
+        f"--storage.path={data}",
+        f"--web.listen-address={listen}",
+        "--cluster.listen-address=",
+        "--log.level=warn",
+    ]
+
+
+def node_flags(listen: str, textfiles: Path) -> list[str]:
+    """Return node_exporter's command line without its name; it reads *.prom of the folder `textfiles`."""
+    collectors = [f"--collector.{name}" for name in NODE_COLLECTORS]
+    fixed = [f"--web.listen-address={listen}", "--collector.disable-defaults", *collectors, "--log.level=warn"]
+    return [*fixed, f"--collector.textfile.directory={textfiles}"]
 
 
 def build(config: Config, paths: Paths, jars: Path, options: dict[str, str]) -> list[Component]:
@@ -138,7 +176,7 @@ def build(config: Config, paths: Paths, jars: Path, options: dict[str, str]) -> 
         Component(
             "mirrormaker",
             _java(
-                "-Xms64m -Xmx256m",
+                MIRROR_HEAP,
                 jars,
                 config.mirror.jmx,
                 paths.config / "mirror-agent.yml",
@@ -152,15 +190,7 @@ def build(config: Config, paths: Paths, jars: Path, options: dict[str, str]) -> 
             "prometheus",
             [
                 programs.find("prometheus"),
-                f"--config.file={paths.config / 'prometheus.yml'}",
-                f"--storage.tsdb.path={_data(paths, 'prometheus')}",
-                f"--storage.tsdb.retention.time={prometheus.retention}",
-                f"--storage.tsdb.retention.size={prometheus.retention_size}",
-                f"--web.listen-address={prometheus.address}",
-                "--web.enable-lifecycle",
-                # Prometheus says again that an alert fires each 10 s: its death is noticed that much sooner.
-                "--rules.alert.resend-delay=10s",
-                "--log.level=warn",
+                *prometheus_flags(config, paths.config, _data(paths, "prometheus"), prometheus.address),
             ],
             url=f"http://{prometheus.address}/",
             ports=(prometheus.address,),
@@ -171,11 +201,7 @@ def build(config: Config, paths: Paths, jars: Path, options: dict[str, str]) -> 
             "alertmanager",
             [
                 programs.find("alertmanager"),
-                f"--config.file={paths.config / 'alertmanager.yml'}",
-                f"--storage.path={_data(paths, 'alertmanager')}",
-                f"--web.listen-address={alertmanager.address}",
-                "--cluster.listen-address=",
-                "--log.level=warn",
+                *alertmanager_flags(paths.config, _data(paths, "alertmanager"), alertmanager.address),
             ],
             url=f"http://{alertmanager.address}/",
             ports=(alertmanager.address,),
@@ -184,8 +210,7 @@ def build(config: Config, paths: Paths, jars: Path, options: dict[str, str]) -> 
         ),
     ]
     if node:
-        flags = ["--collector.disable-defaults", *(f"--collector.{c}" for c in _NODE_COLLECTORS), "--log.level=warn"]
-        argv = [programs.find("node_exporter"), f"--web.listen-address={node}", *flags]
+        argv = [programs.find("node_exporter"), *node_flags(node, textfile(paths).parent)]
         components.append(Component("node-exporter", argv, f"http://{node}/", ports=(node,)))
     for name, port in ours.items():
         address = f"{exporter.listen}:{port}"
@@ -227,7 +252,7 @@ def build(config: Config, paths: Paths, jars: Path, options: dict[str, str]) -> 
     return components
 
 
-_NODE_COLLECTORS = (
+NODE_COLLECTORS = (
     "cpu",
     "diskstats",
     "filefd",
@@ -236,6 +261,7 @@ _NODE_COLLECTORS = (
     "meminfo",
     "netdev",
     "stat",
+    "textfile",
     "time",
     "timex",
     "uname",

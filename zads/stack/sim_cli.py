@@ -1,4 +1,8 @@
-"""`zads sim`: cause trouble in the running stack, and undo it."""
+"""`zads sim`: cause trouble in the running stack, and undo it.
+
+What is asked for stands in the control file until it is healed; what the file cannot do (a topic's settings, a mount,
+the hosts that Prometheus knows) is done here, and undone by `zads sim heal`, which finds it in the file.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +14,26 @@ import time
 from collections.abc import Callable
 
 from zads.config import load, parse_duration
-from zads.stack import control, up
+from zads.kafka import KafkaFailure
+from zads.stack import control, trouble_disk, trouble_host, trouble_mirror, up
 from zads.stack.paths import here
 from zads.stack.standin_away import PROVIDERS
+from zads.stack.stranger import ADDRESS as STRANGER
 from zads.stack.supervisor import holder
 
 _ALIASES = {"kafka": "kafka-public", "mirror": "mirrormaker", "upstream": "kafka-upstream", "ipac": "kafka-upstream"}
 _OBEYED_WITHIN = 15.0
+# What `heal` calls the troubles that have no component, and how the control file does.
+_WORDS = {
+    "late": "late_seconds",
+    "clouds": "clouds",
+    "garbage": "garbage",
+    "leak": "leak",
+    "stranger": "stranger",
+    "fill": "fill",
+    "fail-task": "fail_task",
+    "host-gone": "host_gone",
+}
 _HELD = {"kill": "killed", "stop": "stopped", "pause": "paused"}
 
 
@@ -40,15 +57,25 @@ def _component(name: str) -> str | None:
 def _hold(args: argparse.Namespace) -> int:
     if not _ready():
         return 1
-    name = _component(args.name)
-    if name is None:
+    names = [name for written in args.name if (name := _component(written))]
+    if len(names) < len(args.name):
         return 2
-    state = _HELD[args.verb]
-    control.change(here().control, lambda c: c["services"].update({name: state}))
-    if not _until(lambda: any(row["name"] == name and row["state"] == state for row in up.services(here()))):
-        print(f"{name} is to be {state}; the supervisor has not done it yet: `zads stack status`", file=sys.stderr)
+    return _held(names, _HELD[args.verb])
+
+
+def _held(names: list[str], state: str) -> int:
+    """Let the supervisor hold the components, and wait until it does."""
+    control.change(here().control, lambda c: c["services"].update(dict.fromkeys(names, state)))
+
+    def obeyed() -> bool:
+        return {row["name"] for row in up.services(here()) if row["state"] == state} >= set(names)
+
+    told = ", ".join(names)
+    if not _until(obeyed):
+        print(f"To be {state}: {told}; the supervisor has not done it yet: `zads stack status`", file=sys.stderr)
         return 1
-    print(f"{name} is {state} and stays so until `zads sim heal`.")
+    verb = "is" if len(names) == 1 else "are"
+    print(f"{told} {verb} {state} and stay{'s' if len(names) == 1 else ''} so until `zads sim heal`.")
     return 0
 
 
@@ -65,21 +92,87 @@ def _until(done: Callable[[], bool]) -> bool:
 def _slow(args: argparse.Namespace) -> int:
     if not _ready():
         return 1
-    known = [community.name for community in load(here().site).communities]
-    if args.community not in known:
-        print(f"{args.community!r} is no community; known: {', '.join(known)}", file=sys.stderr)
+    if not _community(args.community):
         return 2
     if not 0 <= args.share <= 1:
         print("The share of the arrival rate lies between 0 and 1, for example 0.2", file=sys.stderr)
         return 2
 
     def slow(content: control.Control) -> None:
-        content["communities"][args.community] = {"rate_share": args.share}
+        content["communities"].setdefault(args.community, {})["rate_share"] = args.share
         content["simulator"]["public"] = True  # in a private block nobody would fall behind
 
     control.change(here().control, slow)
     print(f"{args.community} takes {args.share:.0%} of what arrives, until `zads sim heal`.")
     return 0
+
+
+def _community(name: str) -> bool:
+    known = [community.name for community in load(here().site).communities]
+    if name not in known:
+        print(f"{name!r} is no community; known: {', '.join(known)}", file=sys.stderr)
+    return name in known
+
+
+def _never_commit(args: argparse.Namespace) -> int:
+    if not _ready():
+        return 1
+    if not _community(args.community):
+        return 2
+
+    def keep(content: control.Control) -> None:
+        content["communities"].setdefault(args.community, {})["commits"] = False
+        content["simulator"]["public"] = True
+
+    control.change(here().control, keep)
+    print(f"{args.community} reads on and commits nothing, until `zads sim heal`.")
+    return 0
+
+
+def _leak(_args: argparse.Namespace) -> int:
+    if not _ready():
+        return 1
+    control.change(here().control, lambda c: c["simulator"].update({"leak": time.time()}))
+    print("One packet of a private program goes into the public topic at IPAC. It cannot be taken back.")
+    return 0
+
+
+def _fill(_args: argparse.Namespace) -> int:
+    if not _ready():
+        return 1
+    paths = here()
+    pid = next((row["pid"] for row in up.services(paths) if row["name"] == "node-exporter"), None)
+    real = trouble_disk.mount(paths, pid)
+    control.change(paths.control, lambda c: c["simulator"].update({"fill": True}))
+    where = f"The disk {trouble_disk.folder(paths)}" if real else "A disk that is only simulated (at node_exporter's metric)"
+    print(f"{where} is full in some 2 h 30 min, until `zads sim heal`. It is paged after half an hour.")
+    return 0
+
+
+def _fail_task(_args: argparse.Namespace) -> int:
+    if not _ready():
+        return 1
+    control.change(here().control, lambda c: c["simulator"].update({"fail_task": True}))
+    try:
+        topics = trouble_mirror.fail_tasks(load(here().site))
+    except KafkaFailure as error:
+        print(f"The public Kafka does not take the change: {error}", file=sys.stderr)
+        return 1
+    print(f"{', '.join(topics) or 'No topic'}: alerts are refused as too large, so that MirrorMaker's tasks fail.")
+    return 0
+
+
+def _host_gone(_args: argparse.Namespace) -> int:
+    if not _ready():
+        return 1
+    control.change(here().control, lambda c: c["simulator"].update({"host_gone": True}))
+    try:
+        trouble_host.relabel(here(), apart=True)
+    except OSError as error:
+        print(f"Prometheus' files cannot be changed: {error}", file=sys.stderr)
+        return 1
+    known = {row["name"] for row in up.services(here())}
+    return _held([name for name in trouble_host.ON_HOST if name in known], "killed")
 
 
 def _late(args: argparse.Namespace) -> int:
@@ -99,7 +192,11 @@ def _flag(args: argparse.Namespace) -> int:
     if not _ready():
         return 1
     control.change(here().control, lambda c: c["simulator"].update({args.verb: True}))
-    what = {"clouds": "No exposures", "garbage": "One packet in five is garbage"}[args.verb]
+    what = {
+        "clouds": "No exposures",
+        "garbage": "One packet in five is garbage",
+        "stranger": f"A consumer reads from {STRANGER}, which is no community's",
+    }[args.verb]
     print(f"{what}, until `zads sim heal`.")
     return 0
 
@@ -127,20 +224,71 @@ def _restart(args: argparse.Namespace) -> int:
     return 0
 
 
-def _heal(_args: argparse.Namespace) -> int:
+def _heal(args: argparse.Namespace) -> int:
     if not _ready():
         return 1
+    paths = here()
+    names: set[str] | None = None
+    if args.what:
+        names = {found for written in args.what for found in _healed(written)}
+        if "" in names:
+            return 2
+    before = control.read(paths.control)["simulator"]
 
-    def nothing(content: control.Control) -> None:
+    def take_back(content: control.Control) -> None:
         for part in content.values():
-            part.clear()
+            for key in [key for key in part if names is None or key in names]:
+                del part[key]
+        slowed = any(one.get("rate_share") is not None or "commits" in one for one in content["communities"].values())
+        if not slowed and "late_seconds" not in content["simulator"]:
+            content["simulator"].pop("public", None)
 
-    control.change(here().control, nothing)
-    if not _until(lambda: all(row["state"] not in _HELD.values() for row in up.services(here()))):
+    after = control.change(paths.control, take_back)
+    code = _undo(set(before) - set(after["simulator"]))
+
+    def let_go() -> bool:
+        held = {row["name"] for row in up.services(paths) if row["state"] in _HELD.values()}
+        return not (held if names is None else held & names)
+
+    if not _until(let_go):
         print("The supervisor has not let go of everything yet: `zads stack status`", file=sys.stderr)
         return 1
-    print("All trouble is undone; the supervisor starts what was ended.")
-    return 0
+    whose = "All trouble" if names is None else f"The trouble with {', '.join(args.what)}"
+    print(f"{whose} is undone; the supervisor starts what was ended.")
+    return code
+
+
+def _healed(written: str) -> list[str]:
+    """Return the keys of the control file that a word of `heal` means; [""] after saying that it means none."""
+    if written in _WORDS or written in PROVIDERS:
+        key = _WORDS.get(written, written)
+        return [key, *(trouble_host.ON_HOST if key == "host_gone" else ())]
+    name = _component(written)
+    return [""] if name is None else [name, name.removeprefix("community-")]
+
+
+def _undo(gone: set[str]) -> int:
+    """Undo what the control file alone cannot; return the exit code."""
+    paths, failed = here(), []
+    if "fill" in gone:
+        trouble_disk.unmount(paths)
+    if "host_gone" in gone:
+        try:
+            trouble_host.relabel(paths, apart=False)
+        except OSError as error:
+            failed.append(f"Prometheus' files: {error}")
+    if "fail_task" in gone:
+        try:
+            trouble_mirror.mend_topics(load(paths.site))
+        except KafkaFailure as error:
+            failed.append(f"the topics' settings on the public Kafka: {error}")
+        # What the runbook says: dedicated mode starts no failed task again.
+        pid = next((row["pid"] for row in up.services(paths) if row["name"] == "mirrormaker"), None)
+        if pid:
+            os.kill(int(pid), signal.SIGTERM)
+    for words in failed:
+        print(f"Could not be undone: {words}. `make down` and `make up` do it.", file=sys.stderr)
+    return 1 if failed else 0
 
 
 def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -161,7 +309,9 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         ("kill", "kill a component for good"),
         ("pause", "freeze a component (SIGSTOP)"),
     ):
-        add(verb, text, _hold).add_argument("name", help="a component, or kafka, mirror, upstream, or a community")
+        add(verb, text, _hold).add_argument(
+            "name", nargs="+", help="a component, or kafka, mirror, upstream, or a community; several at once"
+        )
     add("restart", "kill a component once; the supervisor starts it again", _restart).add_argument(
         "name", help="a component, or kafka, mirror, upstream, or a community"
     )
@@ -170,4 +320,11 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     add("late", "let packets come later after their exposure", _late).add_argument("seconds")
     add("clouds", "stop exposures", _flag)
     add("garbage", "send packets that are none", _flag)
-    add("heal", "undo all trouble", _heal)
+    add("never-commit", "let a community read and commit nothing", _never_commit).add_argument("community")
+    add("stranger", "let a consumer from an address of no community read", _flag)
+    add("leak", "put one packet of a private program into the public topic", _leak)
+    add("fail-task", "let MirrorMaker's tasks fail while its process lives", _fail_task)
+    add("host-gone", "kill what runs on the Kafka host, as if the monitor were another machine", _host_gone)
+    add("fill", "fill a small disk (mounted where root may, else simulated at the metric)", _fill)
+    heal = add("heal", "undo all trouble, or that of some names alone", _heal)
+    heal.add_argument("what", nargs="*", help=f"a component, a provider, or {', '.join(_WORDS)}; nothing is all")

@@ -17,7 +17,10 @@ from zads.config import Config
 from zads.night import is_dark, night_name
 from zads.stack.alert_packets import Exposure, Template, templates
 from zads.stack.control import Watch
+from zads.stack.paths import here
 from zads.stack.sky import EXPOSURE_SECONDS, PROFILES, Visit, visits
+from zads.stack.stranger import Stranger
+from zads.stack.trouble_disk import Filler
 
 _LOG = logging.getLogger(__name__)
 _JD_UNIX_EPOCH = 2440587.5
@@ -46,13 +49,18 @@ class Simulator:
         self._garbage = 0
         self._topics: set[str] = set()
         self._closed = False
+        self._leaked: float = 0.0
+        self._producer: kafka.Producer | None = None
+        self._filler = Filler(here())
+        self._stranger = Stranger(config, lambda: bool(self._watch()["simulator"].get("stranger")))
 
     def run(self) -> int:
         """Produce until SIGTERM."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
         self._make_topics()
-        producer = kafka.producer(self._cluster, client_id="ipac-simulator")
+        producer = self._producer = kafka.producer(self._cluster, client_id="ipac-simulator")
+        self._stranger.start()
         begin = time.time()
         try:
             for visit in self._visits:
@@ -67,6 +75,7 @@ class Simulator:
                 public = self._watch()["simulator"].get("public")
                 self._expose(replace(visit, program=self._config.stream.public_programs[0]) if public else visit, producer)
         finally:
+            self._stranger.stop()
             producer.close(timeout=5)
             self._write_record()
         return 0
@@ -86,6 +95,21 @@ class Simulator:
     def _pause(self, seconds: float) -> None:
         time.sleep(seconds)
         self._write_record()
+        self._filler.step(wanted=bool(self._watch()["simulator"].get("fill")))
+        self._leak()
+
+    def _leak(self) -> None:
+        """Send one packet of a private program inside the public topic, once for each time that it was asked for."""
+        asked = float(self._watch()["simulator"].get("leak") or 0.0)
+        programs = self._config.stream.restricted_programs
+        if asked == self._leaked or self._producer is None or not programs:
+            return
+        self._leaked = asked
+        if asked:
+            self._sequence += 1
+            exposure = Exposure(julian_date(time.time() - 600), programs[0], 500, 1)
+            packet = self._templates[0].write(exposure, self._sequence, self._rng)
+            self._send(self._producer, self._topic(self._config.stream.public_programs[0]), packet)
 
     def _topic(self, program: int) -> str:
         night = night_name(datetime.now(UTC), self._config.site.longitude)

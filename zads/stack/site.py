@@ -41,6 +41,11 @@ def moved(text: str, config: Config, now: datetime | None = None) -> str:
     return result
 
 
+def random_key() -> str:
+    """Return a password that nobody has to type."""
+    return secrets.token_urlsafe(24)
+
+
 def make_secrets(config: Config) -> None:
     """Create the stack's secrets where they do not exist: random keys that only the stand-ins know."""
     notifier = config.notifier

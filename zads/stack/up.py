@@ -21,7 +21,7 @@ import psutil
 
 from zads import render
 from zads.config import Config, load, parse
-from zads.stack import components, ports, programs, site
+from zads.stack import components, ports, programs, site, trouble_disk
 from zads.stack.errors import StackError
 from zads.stack.paths import Paths, cache
 from zads.stack.supervisor import holder, log_tail
@@ -260,4 +260,5 @@ def sweep(paths: Paths) -> int:
         with suppress(psutil.Error):
             process.kill()
     paths.status.unlink(missing_ok=True)
+    trouble_disk.unmount(paths)
     return len(left)
