@@ -81,7 +81,7 @@ def board(
             result.with_panel(panel.grid_pos(GridPos(h=line.height, w=width, x=x, y=y)))
             x += width
         y += line.height if line.panels else 0
-    for annotation in _annotations():
+    for annotation in _annotations("page" if wall else "page|ticket", bands=not wall):
         result.annotation(annotation)
     return result
 
@@ -97,15 +97,17 @@ def _choice(variable: Variable) -> dashboard.QueryVariable:
     return choice.multi(True).include_all(True).all_value(".+").current(everything)
 
 
-def _annotations() -> list[dashboard.AnnotationQuery]:
-    """Nights as bands, alerts that fired, new versions of ZADS Monitor."""
+def _annotations(severity: str, *, bands: bool) -> list[dashboard.AnnotationQuery]:
+    """Nights as bands, alerts that fired, new versions of ZADS Monitor; the wall begins with its pages alone."""
 
-    def note(name: str, expr: str, color: str) -> dashboard.AnnotationQuery:
-        return dashboard.AnnotationQuery().name(name).datasource(SOURCE).enable(True).icon_color(color).expr(expr)
+    def note(name: str, expr: str, color: str, enabled: bool = bands) -> dashboard.AnnotationQuery:
+        return dashboard.AnnotationQuery().name(name).datasource(SOURCE).enable(enabled).icon_color(color).expr(expr)
+
+    firing = f'ALERTS{{alertstate="firing", severity=~"{severity}"}}'
 
     return [
         note("Nights", "max(zads_observing_night) == 1", "rgba(86, 180, 233, 0.4)"),
-        note("Alerts", 'max by (alertname, headline, severity) (ALERTS{alertstate="firing", severity=~"page|ticket"})', "#d1480a"),
+        note("Alerts", f"max by (alertname, headline, severity) ({firing})", "#d1480a", enabled=True),
         note(
             "Deployments",
             "count by (version) (zads_build_info) unless on (version) count by (version) (last_over_time(zads_build_info[1h] offset 2m))",

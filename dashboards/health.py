@@ -1,256 +1,250 @@
-"""ZADS Health for Grafana: the wall's five rows, 1920 x 1080 in kiosk mode, from the same signals.
+"""ZADS Health, the wall: five rows of tiles on one screen of 1920 x 1080 in kiosk mode, in DESIGN's words.
 
-Every tile is a stat panel with its name inside, since panel titles are too small to read from across the room.
-States are numbers that value mappings turn into words; a state is never made up, and no data says UNKNOWN.
+27 rows of Grafana's grid fill the screen, with `autofitpanels` as without. A tile wider than 2.5 times its height has its name
+at the left of its word, any other above it.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from grafana_foundation_sdk.builders import common, dashboard, stat, timeseries
+from grafana_foundation_sdk.models.common import LegendPlacement, VizOrientation
 
-from grafana_foundation_sdk.builders import common, dashboard, prometheus, stat, text, timeseries
-from grafana_foundation_sdk.models.common import (
-    BigValueColorMode,
-    BigValueGraphMode,
-    BigValueJustifyMode,
-    BigValueTextMode,
-    LegendDisplayMode,
-    LegendPlacement,
-    VisibilityMode,
-    VizOrientation,
-)
-from grafana_foundation_sdk.models.dashboard import (
-    DashboardLinkType,
-    DashboardSpecialValueMapOptions,
-    DataSourceRef,
-    DynamicConfigValue,
-    GridPos,
-    RangeMap,
-    RegexMap,
-    SpecialValueMap,
-    SpecialValueMatch,
-    Threshold,
-    ThresholdsMode,
-    ValueMap,
-    ValueMappingResult,
-)
-from grafana_foundation_sdk.models.text import TextMode
-
+from dashboards import style
+from dashboards import wall_queries as ask
+from dashboards.frame import Line, board
+from dashboards.panels import Q, lines
+from dashboards.saying import under
+from dashboards.style import Fill, Word, Words
+from dashboards.tiles import Ask, tile
 from zads.signals import SIGNALS
 
-OK, WARN, BAD, UNKNOWN, PLAIN = "#2f8f83", "#e69f00", "#d1480a", "#5b6470", "#3a414c"
-_SOURCE = DataSourceRef(type_val="prometheus", uid="${datasource}")
-Steps = tuple[tuple[float | None, str], ...]
-Words = dict[int, tuple[str, str]]
-Mapping = ValueMap | RangeMap | RegexMap | SpecialValueMap
+_BLANK = "\N{NO-BREAK SPACE}"
+_SKY: Words = {
+    0: Word("DAY", Fill.PLAIN),
+    1: Word("DAY, STILL ARRIVING", Fill.QUIET),
+    2: Word("NOTHING FROM IPAC", Fill.PLAIN),
+    3: Word("DARK, ARRIVING", Fill.QUIET),
+    4: Word("CANNOT SEE IPAC", Fill.UNKNOWN),
+}
+_COMMUNITY: Words = {
+    0: Word("ON TIME", Fill.QUIET),
+    1: Word("READING", Fill.PLAIN),
+    2: Word("WAITING", Fill.PLAIN),
+    3: Word("UNKNOWN", Fill.UNKNOWN),
+    4: Word("AWAY", Fill.WARN),
+    5: Word("BEHIND", Fill.WARN),
+}
 
 
-class At(NamedTuple):
-    """Where a panel stands: the screen is 24 columns wide and 22 rows high."""
-
-    x: int
-    y: int
-    w: int
-    h: int
-
-
-def _query(signal: str, legend: str, ref: str = "A") -> prometheus.Dataquery:
-    return prometheus.Dataquery().expr(SIGNALS[signal].expression).legend_format(legend).ref_id(ref).instant()
-
-
-def _mappings(words: Words) -> list[Mapping]:
-    """Return words for states; null and NaN are UNKNOWN whatever else stands there."""
-    nothing = DashboardSpecialValueMapOptions(
-        match=SpecialValueMatch.NULL_AND_NAN, result=ValueMappingResult(text="UNKNOWN", color=UNKNOWN, index=99)
-    )
-    maps: list[Mapping] = [SpecialValueMap(nothing)]
-    if words:
-        named = {str(v): ValueMappingResult(text=t, color=c, index=i) for i, (v, (t, c)) in enumerate(words.items())}
-        maps.insert(0, ValueMap(named))
-    return maps
-
-
-def _steps(steps: Steps) -> dashboard.ThresholdsConfig:
-    levels = [Threshold(value=value, color=color) for value, color in steps]
-    return dashboard.ThresholdsConfig().mode(ThresholdsMode.ABSOLUTE).steps(levels)
-
-
-def _tile(
-    title: str,
-    signal: str,
-    at: At,
-    *,
-    legend: str = "",
-    words: Words | None = None,
-    steps: Steps = ((None, PLAIN),),
-    size: int = 58,
-    nothing: str = "UNKNOWN",
-) -> stat.Panel:
-    """Return one tile: the name inside, large, coloured by its state, `nothing` where there is no series."""
-    source = SIGNALS[signal]
-    return (
-        stat.Panel()
-        .title(title)
-        .description(source.description)
-        .datasource(_SOURCE)
-        .unit(source.unit)
-        .grid_pos(GridPos(h=at.h, w=at.w, x=at.x, y=at.y))
-        .with_target(_query(signal, legend or title))
-        .no_value(nothing)
-        .color_mode(BigValueColorMode.BACKGROUND_SOLID)
-        .graph_mode(BigValueGraphMode.NONE)
-        .justify_mode(BigValueJustifyMode.AUTO)
-        .orientation(VizOrientation.AUTO)
-        .text_mode(BigValueTextMode.VALUE_AND_NAME)
-        .text(common.VizTextDisplayOptions().title_size(min(30, size)).value_size(size))
-        .thresholds(_steps(steps))
-        .mappings(_mappings(words or {}))
-        .reduce_options(common.ReduceDataOptions().calcs(["last"]).values(False))
-    )
+def _chain(severity: str) -> Words:
+    return {
+        0: Word("DOWN", severity),
+        1: Word("OK", Fill.QUIET),
+        2: Word("NO ANSWER", severity),
+        3: Word("UNKNOWN", Fill.UNKNOWN),
+    }
 
 
 def build() -> dashboard.Dashboard:
     """Return the dashboard."""
-    board = (
-        dashboard.Dashboard("ZADS Health")
-        .uid("zads-health")
-        .description("What everybody in the room sees: is the distribution of alerts well, and if not, what is wrong.")
-        .tags(["zads", "wall"])
-        .readonly()
-        .refresh("10s")
-        .time("now-6h", "now")
-        .timezone("utc")
-        .with_variable(dashboard.DatasourceVariable("datasource").label("Data source").type("prometheus"))
-        .link(
-            dashboard.DashboardLink("Runbook")
-            .type(DashboardLinkType.LINK)
-            .url("docs/runbook.md")
-            .tooltip("What to do for each alert")
-        )
+    return board(
+        "zads-health",
+        "ZADS Health",
+        "What everybody in the room sees: is the distribution of alerts well, and if not, what is wrong.",
+        [
+            Line(5, [(_headline(), 24)]),
+            Line(2, [(_about(), 24)]),
+            Line(6, [(_sky(), 7), (_tonight(), 6), (_last(), 6), (_delay(), 5)]),
+            Line(5, [(_communities(), 24)]),
+            Line(7, [(_chart(), 16), (_services(), 8)]),
+            Line(2, _foot()),
+        ],
+        refresh="10s",
+        tags=["wall"],
+        wall=True,
     )
-    for panel in (*_headline(), *_sky(), *_communities(), *_night(), *_foot()):
-        board.with_panel(panel)
-    return board
 
 
-def _headline() -> list[stat.Panel]:
-    """Row 1: the worst headline by name, how long, and who has it."""
-    levels: Steps = ((None, OK), (1, WARN), (2, BAD))
-    worst = _tile(
-        "Headline", "worst", At(0, 0, 15, 5), legend="{{headline}}", steps=levels, size=104, nothing="CANNOT SEE ALL"
+def _headline() -> stat.Panel:
+    """Row 1: the worst headline and how long; ALL WELL only while all can be seen."""
+    nothing: Words = {0: Word(_BLANK, Fill.QUIET), ask.GONE: Word("UNKNOWN", Fill.UNKNOWN)}
+    return tile(
+        "HEADLINE",
+        "what has fired longest, pages before tickets, and for how long; ALL WELL only while every exporter is seen and"
+        " every service answers.",
+        "s",
+        [
+            Ask(ask.PAGE, "{{headline}}", Fill.BAD),
+            Ask(ask.TICKET, "{{headline}}", Fill.WARN),
+            Ask(ask.WELL, "{{headline}}"),
+            Ask(ask.BLIND, "{{headline}}"),
+        ],
+        words=nothing,
+        size=72,
+        line=style.HEADLINE,
+        nothing="BLIND: no data",
     )
-    worst.text_mode(BigValueTextMode.NAME).text(common.VizTextDisplayOptions().title_size(104).value_size(104))
-    lasting = _tile("FOR", "worst_seconds", At(15, 0, 4, 5), nothing="—").decimals(0)
-    unnamed = "acknowledged by {{acknowledged_by}}"
-    incidents = _tile("OPEN INCIDENTS", "open_incidents", At(19, 0, 5, 5), legend=unnamed, words={0: ("none", OK)})
-    return [worst, lasting, incidents]
 
 
-def _sky() -> list[stat.Panel]:
-    """Row 2: the sky in words, how many, how old, how late."""
-    words = {
-        0: ("DAY", PLAIN),
-        1: ("DAY, STILL ARRIVING", OK),
-        2: ("NOTHING FROM IPAC", PLAIN),
-        3: ("DARK, ARRIVING", OK),
-        4: ("CANNOT SEE IPAC", UNKNOWN),
+def _about() -> stat.Panel:
+    """Below it: since when, who has it, how many more."""
+    codes = {
+        0: Word(_BLANK, Fill.QUIET),
+        1: Word(_BLANK, Fill.WARN),
+        2: Word(_BLANK, Fill.BAD),
+        ask.GONE: Word(_BLANK, Fill.UNKNOWN),
     }
-    delay = _tile(
-        "DELAY, 95th percentile", "delay", At(20, 5, 4, 4), steps=((None, OK), (1200, WARN)), nothing="—"
-    ).decimals(0)
-    return [
-        _tile("SKY", "sky_state", At(0, 5, 7, 4), words=words),
-        _tile("ALERTS TONIGHT", "tonight", At(7, 5, 5, 4), steps=((None, OK),)).decimals(0).unit("locale"),
-        _tile("NOT PASSED ON", "held_up", At(12, 5, 4, 4), steps=((None, OK), (1, BAD))).decimals(0),
-        _tile("LAST ALERT, AGE", "last_alert_age", At(16, 5, 4, 4), steps=((None, OK),)).decimals(0),
-        delay,
-    ]
-
-
-def _communities() -> list[stat.Panel]:
-    """Row 3: one tile per community, its name inside; above five the five worst; below, how late each is."""
-    words = {
-        0: ("ON TIME", OK),
-        1: ("READING", PLAIN),
-        2: ("WAITING", PLAIN),
-        3: ("UNKNOWN", UNKNOWN),
-        4: ("AWAY", WARN),
-        5: ("BEHIND", WARN),
-    }
-    states = _tile("Communities", "community_state", At(0, 9, 24, 3), legend="{{community}}", words=words)
-    states.targets([_worst("community_state")])
-    late = _tile(
-        "Communities, oldest alert not committed", "community_lag", At(0, 12, 24, 2), legend="{{community}}", size=30
+    return tile(
+        "ABOUT IT",
+        "since when the headline has lasted, who has it, and how many alerts fire besides.",
+        "none",
+        [
+            Ask(ask.ABOUT_PAGE, "{{since}} · {{who}} {{more}}", words=codes),
+            Ask(ask.ABOUT_TICKET, "{{since}} · {{who}} {{more}}", words=codes),
+            Ask(ask.ABOUT_WELL, "{{since}} · nothing firing", words=codes),
+            Ask(ask.ABOUT_BLIND, "{{since}}", words=codes),
+        ],
+        line=style.FOOT,
+        size=style.LINE,
+        nothing="Prometheus does not answer: nothing on this page is news",
     )
-    late.targets([_worst("community_lag")]).decimals(0)
-    return [states, late]
 
 
-def _worst(signal: str) -> prometheus.Dataquery:
-    return _query(signal, "{{community}}").expr(f"topk(5, {SIGNALS[signal].expression})")
+def _sky() -> stat.Panel:
+    return tile("SKY", SIGNALS["sky_state"].description, "none", [Ask(ask.SKY, under("SKY", "{{text}}", 36))], words=_SKY, size=style.NUMBER)
 
 
-def _night() -> list[timeseries.Panel | stat.Panel]:
-    """Row 4: tonight as two lines, and the chain."""
-    chart = (
-        timeseries.Panel()
-        .title("Public alerts per second, tonight")
-        .description("What IPAC has and what was delivered to ZADS; where the lines part, the mirror is behind.")
-        .datasource(_SOURCE)
-        .unit(SIGNALS["rate_public"].unit)
-        .grid_pos(GridPos(h=6, w=16, x=0, y=14))
-        .show_points(VisibilityMode.NEVER)
-        .line_width(3)
-        .min(0)
-        .legend(
-            common.VizLegendOptions()
-            .show_legend(True)
-            .display_mode(LegendDisplayMode.LIST)
-            .placement(LegendPlacement.RIGHT)
-            .calcs([])
-        )
-        .thresholds(_steps(((None, OK),)))
-        .with_target(_line("rate_upstream", "IPAC", "A"))
-        .with_target(_line("rate_public", "delivered", "B"))
-        .override_by_name("IPAC", [DynamicConfigValue("color", {"mode": "fixed", "fixedColor": "#56b4e9"})])
-        .override_by_name(
-            "delivered",
-            [
-                DynamicConfigValue("color", {"mode": "fixed", "fixedColor": "#e8eaed"}),
-                # Dots: told apart without colour, and both are seen where they lie on each other.
-                DynamicConfigValue("custom.lineStyle", {"fill": "dash", "dash": [3, 7]}),
-            ],
-        )
+def _tonight() -> stat.Panel:
+    return tile(
+        "TONIGHT",
+        "public alerts of this night at ZADS, and how many IPAC has that are not passed on.",
+        "locale",
+        [
+            Ask(ask.TONIGHT_WELL, under("ALERTS TONIGHT", "{{text}}", 12)),
+            Ask(ask.TONIGHT_HELD, under("ALERTS TONIGHT", "{{text}}", 12), Fill.BAD),
+            Ask(ask.TONIGHT_GONE, "ALERTS TONIGHT"),
+        ],
+        size=style.NUMBER,
     )
-    words = {0: ("DOWN", BAD), 1: ("OK", OK), 2: ("NO ANSWER", BAD), 3: ("UNKNOWN", UNKNOWN)}
-    chain = _tile("Services", "service_state", At(16, 14, 8, 6), legend="{{label}}", words=words, size=54)
-    chain.orientation(VizOrientation.HORIZONTAL)
-    return [chart, chain]
 
 
-def _line(signal: str, legend: str, ref: str) -> prometheus.Dataquery:
-    expression = SIGNALS[signal].expression.replace("[2m]", "[$__rate_interval]")
-    return prometheus.Dataquery().expr(expression).legend_format(legend).ref_id(ref).range()
+def _last() -> stat.Panel:
+    return tile(
+        "LAST ALERT",
+        SIGNALS["last_alert_age"].description,
+        "s",
+        [
+            Ask(ask.LAST_WELL, under("LAST ALERT", "{{text}}")),
+            Ask(ask.LAST_HELD, under("LAST ALERT", "IPAC has newer ones"), Fill.BAD),
+            Ask(ask.LAST_GONE, "LAST ALERT"),
+        ],
+        size=style.NUMBER,
+    )
 
 
-def _foot() -> list[stat.Panel | text.Panel]:
+def _delay() -> stat.Panel:
+    return tile(
+        "DELAY",
+        SIGNALS["delay"].description,
+        "s",
+        [
+            Ask(ask.DELAY_WELL, under("DELAY", "{{text}}")),
+            Ask(ask.DELAY_MIRROR, under("DELAY", "{{text}} · at mirror"), Fill.BAD),
+            Ask(ask.DELAY_IPAC, under("DELAY", "{{text}} · at IPAC"), Fill.WARN),
+            Ask(ask.DELAY_NONE, under("DELAY", "none arrives")),
+            Ask(ask.DELAY_GONE, "DELAY"),
+        ],
+        size=style.NUMBER,
+    )
+
+
+def _communities() -> stat.Panel:
+    """Row 3: one tile each up to five; of more the four worst, and one for the rest."""
+    return tile(
+        "COMMUNITIES",
+        SIGNALS["community_state"].description + " Above five: the four worst, and the others in one.",
+        "none",
+        [Ask(ask.COMMUNITIES, under("{{label}}", "{{line}}")), Ask(ask.OTHERS, under("{{others}}", "{{line}}"))],
+        words=_COMMUNITY,
+    )
+
+
+def _chart() -> timeseries.Panel:
+    """Row 4: tonight as two lines."""
+    panel = lines(
+        "Public alerts per second, tonight",
+        "What IPAC has and what was delivered to ZADS; where the lines part, the mirror is behind.",
+        "short",
+        Q(_rate("rate_upstream"), "IPAC", style.BLUE),
+        Q(_rate("rate_public"), "delivered", style.WHITE, dashed=True),
+        nothing="UNKNOWN: no data",
+    )
+    legend = common.VizLegendOptions().show_legend(True).placement(LegendPlacement.RIGHT).calcs([])
+    return panel.line_width(3).fill_opacity(0).legend(legend)
+
+
+def _rate(name: str) -> str:
+    return SIGNALS[name].expression.replace("[2m]", "[$__rate_interval]")
+
+
+def _services() -> stat.Panel:
+    """The chain: IPAC's end is a ticket, since nobody here can start it; the mirror's and Kafka's are pages."""
+    return tile(
+        "CHAIN",
+        SIGNALS["service_state"].description,
+        "none",
+        [
+            Ask(ask.part("upstream"), "IPAC", words=_chain(Fill.WARN)),
+            Ask(ask.part("mirror"), "MIRROR", words=_chain(Fill.BAD)),
+            Ask(ask.part("public"), "KAFKA", words=_chain(Fill.BAD)),
+        ],
+        line=38,
+        size=54,
+        nothing="CHAIN: UNKNOWN",
+        orientation=VizOrientation.HORIZONTAL,
+    )
+
+
+def _foot() -> list[tuple[stat.Panel, int]]:
     """Row 5: the time, the age of the data, who is on call, what is left of the budget."""
-    duty = _tile("on call", "on_call", At(10, 20, 5, 2), legend="on call {{name}}", size=34).text_mode(BigValueTextMode.NAME)
-    left: Steps = ((None, BAD), (60, WARN), (180, OK))
-    legend = (
-        text.Panel()
-        .title("What the words mean")
-        .description("How to read the tiles without their colours.")
-        .unit("none")
-        .grid_pos(GridPos(h=2, w=4, x=20, y=20))
-        .mode(TextMode.MARKDOWN)
-        .content("READING: commits no offsets, lag unknown. WAITING: Kafka does not answer.")
-        .transparent(True)
-    )
+    on_call = {1: Word(_BLANK, Fill.QUIET), ask.GONE: Word(_BLANK, Fill.UNKNOWN)}
+    small = style.FOOT
     return [
-        _tile("UTC", "now", At(0, 20, 5, 2), size=34),
-        _tile("data age", "data_age", At(5, 20, 5, 2), steps=((None, OK), (30, BAD)), size=34, nothing="BLIND").decimals(0),
-        duty,
-        _tile("budget left this quarter", "budget_left", At(15, 20, 5, 2), steps=left, size=34).decimals(0),
-        legend,
+        (tile("UTC", SIGNALS["now"].description, "time:HH:mm", [Ask(ask.NOW, "UTC")], size=small), 4),
+        (
+            tile(
+                "DATA",
+                SIGNALS["data_age"].description,
+                "s",
+                [Ask(ask.DATA_WELL, "data age"), Ask(ask.DATA_OLD, "data age", Fill.BAD)],
+                size=small,
+                nothing="data: BLIND",
+            ),
+            5,
+        ),
+        (
+            tile(
+                "ON CALL",
+                SIGNALS["on_call"].description,
+                "none",
+                [Ask(ask.ON_CALL, "on call {{name}}", words=on_call)],
+                line=small - 2,
+                size=small,
+                nothing="on call: UNKNOWN",
+            ),
+            7,
+        ),
+        (
+            tile(
+                "BUDGET",
+                SIGNALS["budget_left"].description,
+                "suffix: h",
+                [Ask(ask.BUDGET, "budget left of {{text}} h"), Ask(ask.BUDGET_GONE, "budget left")],
+                steps=((None, Fill.UNKNOWN), (0, Fill.WARN), (1, Fill.QUIET)),
+                size=small,
+                nothing="budget: UNKNOWN",
+                decimals=1,
+            ),
+            8,
+        ),
     ]

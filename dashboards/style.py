@@ -31,14 +31,16 @@ BLUE, WHITE = LINES[0], LINES[1]
 class Fill:
     """Backgrounds of the wall's tiles."""
 
-    QUIET = "rgba(22, 26, 32, 0)"
+    # Well: so little teal that nothing calls; plain: no state that could be well.
+    QUIET = "rgba(63, 181, 166, 0.13)"
+    PLAIN = "rgba(170, 178, 189, 0.09)"
     WARN = "#ffb91a"
     BAD = "#f55f19"
     UNKNOWN = "#848e9c"
 
 
 # Sizes in pixels of a screen of 1920 x 1080: docs/wall.md has the arithmetic for five metres.
-HEADLINE, WORD, FOOT, LINE = 104, 58, 36, 30
+HEADLINE, NUMBER, WORD, FOOT, LINE = 104, 62, 58, 36, 30
 
 Steps = tuple[tuple[float | None, str], ...]
 Mapping = ValueMap | RangeMap | RegexMap | SpecialValueMap

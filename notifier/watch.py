@@ -17,6 +17,7 @@ from notifier.model import Alert, Incident
 from notifier.routing import Router
 from notifier.sight import Sight
 from notifier.store import Store
+from zads.commands import commands
 from zads.config import Config
 
 _LOG = logging.getLogger(__name__)
@@ -184,7 +185,7 @@ class Watch:
                 "pending": f"{BLIND_AFTER:.0f}",
                 "summary": "Monitoring is blind: Alertmanager's Watchdog is not heard, so Prometheus or Alertmanager stands still",
                 "impact": "Trouble at Kafka, MirrorMaker or the communities would go unseen. Alerts themselves may flow well.",
-                "first": "systemctl status prometheus prometheus-alertmanager on the monitor machine",
+                "first": commands(self._config)["monitoring"].status,
                 "runbook_url": "docs/runbook.md#monitoringblind",
             },
             "notifier",
@@ -274,7 +275,7 @@ def _renewed_alert(at: float) -> Alert:
         {
             "summary": "The notifier's record was damaged or gone: it was moved aside and a new one was begun",
             "impact": "What was under way was carried over as far as it could be read. A page that was not yet sent may be lost.",
-            "first": "compare what Prometheus says is firing with the notifier's page; then check the disk",
+            "first": "Compare what Prometheus says is firing with the notifier's page; then check the disk: runbook step 2",
             "runbook_url": "docs/runbook.md#recordrenewed",
         },
         "notifier",

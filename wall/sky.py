@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wall.model import Results, Tile, by, duration, one, utc
+from wall.model import Look, Results, Tile, by, duration, one, utc
 from zads.config import Config
 from zads.render import part_names
 
@@ -86,9 +86,10 @@ def _last(results: Results, now: float) -> Tile:
     if _held_up(results) and upstream and upstream - last > _HANDFUL:
         return Tile(name, word, "IPAC has newer ones", "bad")
     pace = one(results, "exposure_rate")
+    look: Look = "ok" if (one(results, "arriving") or 0) > 0 else "idle"  # where nothing arrives nothing can be well or late
     if not one(results, "dark"):
-        return Tile(name, word, "by day", "ok")
-    return Tile(name, word, f"exposures every {1 / pace:.0f} s" if pace and pace > _SLOWEST else "newest at ZADS", "ok")
+        return Tile(name, word, "by day", look)
+    return Tile(name, word, f"exposures every {1 / pace:.0f} s" if pace and pace > _SLOWEST else "newest at ZADS", look)
 
 
 def _delay(results: Results) -> Tile:

@@ -161,6 +161,6 @@ def _foot(config: Config, results: Results, now: float, newest: float) -> tuple[
     return (
         *_clocks(config, now),
         ("data", f"{duration(now - newest)} old"),
-        ("on call", clip(duty, 24) or "unknown"),
+        ("on call", clip(duty, 32) or "unknown"),
         ("budget left", left),
     )

@@ -42,7 +42,7 @@ class Engine:
         self.folder.mkdir(parents=True, exist_ok=True)
         files = min(65536, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
         processes = resource.getrlimit(resource.RLIMIT_NPROC)[1]
-        processes = 65536 if processes == resource.RLIM_INFINITY else min(65536, processes)
+        processes = 16384 if processes == resource.RLIM_INFINITY else min(16384, processes)
         (self.folder / "containers.conf").write_text(
             f"""[containers]
 default_ulimits = ["nofile={files}:{files}", "nproc={processes}:{processes}"]

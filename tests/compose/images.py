@@ -41,10 +41,10 @@ def make(engine: Engine) -> None:
         ("alertmanager", "alertmanager", "/alertmanager"),
         ("node-exporter", "node_exporter", ""),
     ):
-        path = Path(programs.find(program)).resolve()
+        path = _binary(program)
         made = f"RUN mkdir {folder} && chown {_USERS[name]} {folder}\nVOLUME {folder}\nWORKDIR {folder}\n" if folder else ""
         text = (
-            f"FROM {NAME}/base\nRUN ln -s /bin/busybox /usr/local/bin/wget\nCOPY program /bin/{program}\n{made}"
+            f"FROM {NAME}/base\nRUN ln -s /bin/busybox /usr/local/bin/wget\nCOPY program /bin/{program}\nCOPY share /usr/share/\n{made}"
             f'USER {_USERS[name]}\nENTRYPOINT ["/bin/{program}"]\n'
         )
         _build(engine, name, text, [base, str(path), str(path.stat().st_size)], lambda to, path=path: _program(path, to))
@@ -79,7 +79,7 @@ def _base(engine: Engine) -> str:
 
 def _tools_text() -> str:
     return (
-        f"FROM {NAME}/base\nRUN apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "
+        f"FROM {NAME}/base\nRUN mkdir -p /usr/share/man/man1 && apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "
         f"--no-install-recommends {' '.join(_TOOLS)} >/dev/null && apt-get clean && rm -rf /var/lib/apt/lists/*\n"
         "COPY settings /\n"
     )
@@ -115,8 +115,21 @@ def _copy_jars(to: Path) -> None:
             shutil.copyfile(jar, to / "jars" / jar.name)
 
 
+def _binary(program: str) -> Path:
+    """Return the program itself where PATH has it, or a script of the cache that starts it."""
+    path = Path(programs.find(program)).resolve()
+    if path.read_bytes()[:2] != b"#!":
+        return path
+    return next((paths.cache() / "packages").glob(f"*/usr/bin/{path.name}"))
+
+
 def _program(path: Path, to: Path) -> None:
+    """Copy a program, and the pages that Debian's Prometheus and Alertmanager look for in /usr/share."""
     shutil.copy(path, to / "program")
+    (to / "share").mkdir()
+    pages = path.parents[1] / "share" / "prometheus"
+    if pages.is_dir():
+        shutil.copytree(pages, to / "share" / "prometheus")
 
 
 def _build(engine: Engine, name: str, text: str, needs: list[str], fill: object = None) -> str:

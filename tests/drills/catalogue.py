@@ -260,9 +260,7 @@ ALL_DEAD = Drill(
     "all of the monitoring killed at once",
     (
         Stage(
-            (
-                "kill prometheus alertmanager notifier wall node-exporter kafka-lag broker-egress alert-arrival services",
-            ),
+            ("kill prometheus alertmanager notifier wall node-exporter kafka-lag broker-egress alert-arrival services",),
             (Told(OUTSIDE, "page", 5 * MINUTE, ("pagerduty",)),),
         ),
     ),
@@ -291,7 +289,7 @@ PHASES: tuple[tuple[tuple[Drill, ...], ...], ...] = (
     ((TASK_FAILED,), (_exporter("kafka-lag"),)),
     ((KAFKA_RESTARTED, KAFKA_DEAD, UPSTREAM, KAFKA_HANGS, MIRROR_DEAD, HOST_GONE, EXPORTERS_DEAD),),
     ((NODE_THEN_KAFKA, PROMETHEUS_DEAD, ALERTMANAGER_DEAD, NOTIFIER_DEAD, SLACK_DOWN, ALL_DEAD),),
-    ((_exporter("alert-arrival"),), ),
+    ((_exporter("alert-arrival"),),),
     ((RESTRICTED,),),
 )
 DRILLS: tuple[Drill, ...] = (*BESIDE, *(drill for phase in PHASES for lane in phase for drill in lane))

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from tests.drills import checks
@@ -18,9 +17,10 @@ from zads.runbook import runbook_text
 
 _QUIET_WITHIN = 420.0
 _PATIENCE = 1.25  # what comes late is waited for, to say how late
-_POLL = 0.5
+_POLL = 1.0  # messages carry the time of their arrival
 _OUTAGE = "ServiceJustBack|ServiceRecovering"
-_TROUBLE = 'max by (alertname, service, host, community, job, channel, stage, severity, mountpoint, source) (ALERTS{severity=~"page|ticket"})'
+_LABELS = "alertname, service, host, community, job, channel, stage, severity, mountpoint, source"
+_TROUBLE = f'max by ({_LABELS}) (ALERTS{{severity=~"page|ticket"}})'
 
 
 @dataclass(frozen=True)
@@ -102,9 +102,12 @@ class Conductor:
                 troubles.append(str(error))
                 break
             self._await(drill, stage, caused[-1], before)
+            if not stage.must:
+                self._watch(stage)  # a note needs its time to be seen
             if number == 0:
                 found = self._look_faulty(drill)
-            self._watch(stage)
+            if stage.must:
+                self._watch(stage)
         healed = time.time()
         if drill.heals:
             try:
@@ -126,7 +129,9 @@ class Conductor:
         wrong = verdict(seen, results, not_mine)
         mine = [one for one in letters if not not_mine(one.alert, one.labels)]
         silent = [c for c in found if not c.differs]
-        self.say(f"{drill.name}: {'; '.join(wrong) or 'as it should'}{f' ({len(silent)} checks tell nothing)' if silent else ''}")
+        self.say(
+            f"{drill.name}: {'; '.join(wrong) or 'as it should'}{f' ({len(silent)} checks tell nothing)' if silent else ''}"
+        )
         return Result(drill, begun, results, besides(seen, not_mine), wrong, mine, found)
 
     def _quiet(self, drill: Drill) -> str:
@@ -190,7 +195,9 @@ class Conductor:
             letters = self.stand.letters(before)
             left = [(t, c) for t, c in wanted if not first_letter(letters, t, c, cause)]
             for told in {t.alert: t for t, _ in wanted if t not in [x for x, _ in left]}.values():
-                self.say(f"{drill.name}: {told.alert} {told.state} by {', '.join(told.by)} after {time.time() - cause:.0f} s")
+                self.say(
+                    f"{drill.name}: {told.alert} {told.state} by {', '.join(told.by)} after {time.time() - cause:.0f} s"
+                )
             wanted = [(t, c) for t, c in left if time.time() - cause < t.within * _PATIENCE]
             time.sleep(_POLL)
 
@@ -204,9 +211,7 @@ class Conductor:
             letters = self.stand.letters(before)
             told = {(t, c): first_letter(letters, t, c, 0) for t, c in wanted}
             wanted = [
-                (t, c)
-                for (t, c), first in told.items()
-                if first and not any(_is_end(one, t, c, first) for one in letters)
+                (t, c) for (t, c), first in told.items() if first and not any(_is_end(one, t, c, first) for one in letters)
             ]
             time.sleep(_POLL)
 

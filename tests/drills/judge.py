@@ -103,9 +103,9 @@ def _ends(letter: Letter, first: Letter) -> bool:
 def first_letter(letters: Sequence[Letter], told: Told, channel: str, since: float) -> Letter | None:
     """Return the first message of that channel that tells it."""
     for one in letters:
-        if one.channel == channel and one.at >= since - 0.5 and not one.silent and one.state == told.state and _about(one, told):
-            if re.search(told.words, f"{one.title}\n{one.text}"):
-                return one
+        right = one.channel == channel and one.at >= since - 0.5 and one.state == told.state and not one.silent
+        if right and _about(one, told) and re.search(told.words, f"{one.title}\n{one.text}"):
+            return one
     return None
 
 

@@ -17,6 +17,7 @@ from tests.drills.model import OUTSIDE
 from zads.runbook import Rule
 
 _DELIVERY = re.compile(r"<zads-delivery-(\d+)-")
+_Common = tuple[float, str, str, str, str]
 _HEADLINE = re.compile(r"\[ZADS\] (.*) \((?:firing|resolved)\)$")
 _KEY = re.compile(r"zads-(.+)-\d+$")
 
@@ -116,7 +117,7 @@ class Reader:
         prints = {row["fingerprint"]: number for number, row in incidents.items()}
         letters = []
         for one in messages:
-            common = (_seconds(one["at"]), one["channel"], one["state"], one["title"], one["text"])
+            common: _Common = (_seconds(one["at"]), one["channel"], one["state"], one["title"], one["text"])
             raw = one["raw"]
             number, to, silent = _incident(raw, deliveries, prints)
             if number in incidents:
@@ -130,7 +131,7 @@ class Reader:
                 letters.append(self._around(common, raw, to, silent))
         return letters
 
-    def _around(self, common: tuple[Any, ...], raw: Any, to: str, silent: bool) -> Letter:
+    def _around(self, common: _Common, raw: Any, to: str, silent: bool) -> Letter:
         """Return a letter that came from Alertmanager itself, known by its headline or its labels."""
         title, text = common[3], common[4]
         found = _HEADLINE.match(title)
@@ -158,8 +159,9 @@ def _incident(raw: Any, deliveries: Mapping[int, int], prints: Mapping[str, int]
         return int(payload.get("incident") or 0), str(raw.get("channel", "")), bool(raw.get("edited"))
     if found := _KEY.match(str(raw.get("dedup_key", ""))):
         return prints.get(found[1], 0), "", bool(raw.get("duplicate"))
-    body = raw.get("data") if isinstance(raw.get("data"), dict) else {}
-    number = str((body.get("incident") or {}).get("id", "")) if isinstance(body.get("incident"), dict) else ""
+    body = raw.get("data", raw)
+    inner = body.get("incident") if isinstance(body, dict) else None
+    number = str(inner.get("id", "")) if isinstance(inner, dict) else ""
     return (int(number) if number.isdigit() else 0), "", False
 
 

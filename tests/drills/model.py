@@ -12,7 +12,7 @@ AROUND = ("pagerduty", "email")
 OUTSIDE = "the outside dead-man's switch"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Told:
     """One message that has to arrive, by each of the channels.
 
@@ -40,7 +40,7 @@ class Told:
         return alert == self.alert and all(labels.get(key) == value for key, value in self.match.items())
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Stage:
     """One step of a drill: commands of `zads sim`, then what has to be told; `watch` more seconds nothing else may be."""
 
@@ -50,7 +50,7 @@ class Stage:
     notes: tuple[str, ...] = ()  # alerts of severity info that have to fire, and are told to nobody
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Drill:
     """One fault.
 

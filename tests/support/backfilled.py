@@ -17,7 +17,7 @@ Sample = tuple[float, float]  # seconds since 1970, value
 def backfilled(folder: Path, series: Mapping[str, Iterable[Sample]]) -> Iterator[str]:
     """Yield the address of a Prometheus that holds the series, by their names with labels, and scrapes nothing."""
     names = sorted(series, key=lambda name: name.partition("{")[0])
-    lines = [f"{name} {value:g} {when:.3f}" for name in names for when, value in series[name]]
+    lines = [f"{name} {value:.12g} {when:.3f}" for name in names for when, value in series[name]]
     (folder / "series.om").write_text("\n".join([*lines, "# EOF\n"]))
     # Blocks of up to 30 days: promtool reads the whole file once for each.
     command = ["promtool", "tsdb", "create-blocks-from", "--max-block-duration=720h", "openmetrics", "series.om", "tsdb"]

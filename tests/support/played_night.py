@@ -96,7 +96,8 @@ def _recorded(exposition: Exposition, flow: Flow, config: Config) -> dict[str, n
     found = {f"zads:night_minute:bad{labels}": bad, f"zads:night_data:bool{labels}": data}
     for one in config.communities:
         ages = [
-            values for name, values in exposition.series.items()
+            values
+            for name, values in exposition.series.items()
             if name.startswith("zads_community_lag_seconds") and f'community="{one.name}"' in name
         ]
         name = f'{{community="{one.name}"}}'
@@ -105,7 +106,8 @@ def _recorded(exposition: Exposition, flow: Flow, config: Config) -> dict[str, n
             found[f"zads:community_lag_seconds:max{name}"] = lag
             waits = np.sum(
                 [
-                    np.nan_to_num(values) for label, values in exposition.series.items()
+                    np.nan_to_num(values)
+                    for label, values in exposition.series.items()
                     if label.startswith("zads_community_lag_alerts") and f'community="{one.name}"' in label
                 ],
                 axis=0,
@@ -135,7 +137,9 @@ def _told(_exposition: Exposition, flow: Flow) -> dict[str, np.ndarray]:
         since = int(flow.scenario.begins.timestamp() + flow.times[first + 1])
         taken = np.full(len(dead), np.nan)
         taken[first + 4 : after] = 1
-        who = f'headline="KAFKA DOWN",state="acknowledged",subject="kafka-public",acknowledged_by="operator 2",since="{since}"'
+        who = (
+            f'headline="KAFKA DOWN",state="acknowledged",subject="kafka-public",acknowledged_by="operator 2",since="{since}"'
+        )
         found[f'zads_incident_info{{{who},severity="page"}}'] = taken
         sent = np.zeros(len(dead))
         sent[first + 1 :] += 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,9 +15,12 @@ from wall.boards.transform import Unsupported
 _MOST = 60
 _SPARKS = 120
 # The calm looks: a thin edge of colour, as on the wall; nothing is known is hatched; anything else fills the tile.
-CALM = {"#2f8f83", "#3a414c", "#161a20"}
-NOTHING = "#5b6470"
-_PLAIN = "#3a414c"
+CALM = {"#2f8f83", "#3fb5a6", "#3a414c", "#aab2bd", "#161a20", "transparent"}
+_FAINT = re.compile(r"rgba\((\d+), ?(\d+), ?(\d+), ?0?\.?([01]\d*|0)\)")
+NOTHING = {"#5b6470", "#8b93a1", "#848e9c"}
+# In Grafana a run of hard spaces breaks a tile's name in two lines: what stands after it is the line below the word.
+_LINE_BELOW = re.compile("\N{NO-BREAK SPACE}{4,} ?")
+_PLAIN, _GONE = "#3a414c", "#8b93a1"
 
 
 def values(panel: Mapping[str, Any], frames: Sequence[Frame], context: Context) -> dict[str, Any]:
@@ -29,10 +33,12 @@ def values(panel: Mapping[str, Any], frames: Sequence[Frame], context: Context) 
     shown = []
     for index, ((column, value), config) in enumerate(zip(picked, configs, strict=True)):
         said = fields.show(config, value, index, None if panel.get("type") == "stat" else span)
+        name, _, line = _LINE_BELOW.sub("\n", fields.name(config, column)).partition("\n")
         row: dict[str, Any] = {
-            "name": fields.name(config, column),
+            "name": name,
+            "line": line,
             "text": said.text,
-            "color": said.color,
+            "color": edge(said.color),
             "look": look(said, value),
         }
         row["href"] = of_value(config, column, {}, said, value, context)
@@ -61,15 +67,32 @@ def _none(panel: Mapping[str, Any]) -> dict[str, Any]:
     """Return the tile where there is no series: what the panel says then. In capitals (UNKNOWN) it is a state, else calm (none)."""
     text = str(((panel.get("fieldConfig") or {}).get("defaults") or {}).get("noValue") or "UNKNOWN")
     unknown = text == text.upper() and text != text.lower()
-    tile = {"name": "", "text": text, "color": NOTHING if unknown else _PLAIN, "href": "", "share": 0.0, "steps": []}
+    tile = {
+        "name": "",
+        "line": "",
+        "text": text,
+        "color": _GONE if unknown else _PLAIN,
+        "href": "",
+        "share": 0.0,
+        "steps": [],
+    }
     return {**tile, "look": "unknown" if unknown else "calm"}
 
 
 def look(said: Shown, value: Cell) -> str:
     """Return how a tile looks: calm, unknown, or loud."""
-    if said.color.lower() == NOTHING or (value is None and said.color.lower() not in CALM and not said.state):
+    if said.color.lower() in NOTHING or (value is None and said.color.lower() not in CALM and not said.state):
         return "unknown"
-    return "calm" if said.color.lower() in CALM else "loud"
+    return "calm" if said.color.lower() in CALM or _FAINT.fullmatch(said.color) else "loud"
+
+
+def edge(color: str) -> str:
+    """Return the colour of a calm tile's edge: Grafana gets it so thin that it fills the tile and calls nobody."""
+    found = _FAINT.fullmatch(color)
+    if not found:
+        return color
+    parts = [int(found[n]) for n in (1, 2, 3)]
+    return "#2f8f83" if max(parts) - min(parts) > 60 else _PLAIN
 
 
 def _picked(options: Mapping[str, Any], frames: Sequence[Frame]) -> list[tuple[Field, Cell]]:

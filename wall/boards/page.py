@@ -40,6 +40,8 @@ def page(board: Board, request: Request, library: Library, asker: ask.Asker, scr
     chosen = variables.resolve(listed, request.values, span, macros, asker.ask)
     context = links.Context(chosen, span)
     sections = _sections(board, request)
+    for section in sections:
+        section["title"] = variables.substitute(section["title"], chosen, {}, promql=False)
     panels = [Panel(source, context, scrape, now) for section in sections for source in section["panels"]]
     noted = marks.sources(board, context, scrape)
     questions = [_NEWEST, *(s.question for s in noted), *(q.question for p in panels for q in p.queries)]

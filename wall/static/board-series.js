@@ -164,9 +164,11 @@ function areas(chart, plot) {
   ctx.clip();
   for (const mark of chart.marks || []) {
     const from = plot.valToPos(mark.from, "x", true), to = plot.valToPos(mark.to, "x", true);
-    ctx.fillStyle = faded(mark.color, 0.13);
+    ctx.fillStyle = mark.color;
+    ctx.globalAlpha = 0.14;
     if (to - from > 1) ctx.fillRect(from, bbox.top, to - from, bbox.height);
   }
+  ctx.globalAlpha = 1;
   if (chart.view.rows) spans(chart, plot);
   ctx.restore();
 }

@@ -16,24 +16,28 @@ export function stat(body, view) {
   const low = height / (stacked ? count : Math.ceil(count / columns));
   children(body, view.tiles, () => {
     const tile = part("div");
-    tile.append(part("div", "name"), part("div", "value"));
+    tile.append(part("div", "name"), part("div", "value"), part("div", "line"));
     return tile;
   }, (tile, data) => {
     const loud = filled && data.look === "loud";
     // Where there is no room for a name above its word it stands beside it.
-    const beside = named && valued && low < spoken(view.sizes.titleSize || 16) * 1.2 + spoken(view.sizes.valueSize || 24) * 1.15 + 8;
-    look(tile, `tile ${data.look}${loud ? " filled" : ""}${beside ? " beside" : ""}`);
+    const beside = named && valued && data.text.trim() && !data.line && low < spoken(view.sizes.titleSize || 16) * 1.2 + spoken(view.sizes.valueSize || 24) * 1.15 + 8;
+    look(tile, `tile ${data.look}${loud ? " filled" : ""}${beside ? " beside" : ""}${view.sizes.titleSize > view.sizes.valueSize ? " headed" : ""}`);
     set(tile, "--edge", filled ? data.color : "transparent");
-    set(tile, "--ink", loud ? ink(data.color) : filled || view.colorMode === "none" || data.look !== "loud" ? "" : data.color);
+    set(tile, "--ink", loud ? ink(data.color) : view.colorMode === "value" && data.look !== "unknown" ? data.color : "");
     set(tile, "--value", view.sizes.valueSize ? `${view.sizes.valueSize / 10}rem` : "");
     set(tile, "--name", view.sizes.titleSize ? `${view.sizes.titleSize / 10}rem` : "");
     const name = tile.querySelector(".name"), value = tile.querySelector(".value");
     linked(value, valued ? data.text : data.name, data.href);
     linked(name, named && valued ? data.name || view.title : "", "");
-    value.hidden = view.textMode === "none";
+    const line = tile.querySelector(".line");
+    say(line, named && valued ? data.line || "" : "");
+    line.hidden = !line.textContent;
+    value.hidden = view.textMode === "none" || !value.textContent.trim();
     name.hidden = !name.textContent;
     spark(tile, data.spark);
     if (name.textContent) fit(name);
+    if (line.textContent) fit(line);
     fit(value);
   });
 }

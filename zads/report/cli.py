@@ -55,7 +55,7 @@ def _report(args: argparse.Namespace) -> int:
     from zads.report.errors import ReportError
 
     try:
-        document, plain = compose(load(args.config), args.which, datetime.now(UTC))
+        document, plain = compose(load(args.config), args.which or "", datetime.now(UTC))
     except (PrometheusError, ReportError) as error:
         print(f"zads report: {error}", file=sys.stderr)
         return 1
@@ -76,14 +76,11 @@ def _report(args: argparse.Namespace) -> int:
 
 def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add `zads report`."""
-    parser = commands.add_parser(
-        "report", help="what a night or a quarter was", description=_DESCRIPTION, epilog=_EPILOG
-    )
+    parser = commands.add_parser("report", help="what a night or a quarter was", description=_DESCRIPTION, epilog=_EPILOG)
     parser.add_argument(
         "which",
         nargs="?",
         type=_asked,
-        default="",
         metavar="NIGHT|QUARTER",
         help="20261125 (UT date, as in topic names), last (the night that ended last), tonight, or 2026Q4; "
         "without it the night that began last",

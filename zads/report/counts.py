@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 from statistics import median
 
 from zads.config import Config
-from zads.report.minutes import Figure, Samples, Span, added, growth, grown, spans, summed, total, within
+from zads.report.minutes import Figure, Samples, Span, added, grown, growth, spans, summed, total, within
 from zads.report.model import Counted, Program
 from zads.report.record import Record, Sight
 
@@ -23,9 +24,7 @@ class Counts:
     def __init__(self, record: Record, sight: Sight, config: Config, night: str) -> None:
         self._record, self._sight, self._config = record, sight, config
         which = f'{{night="{night}"}}'
-        rows = record.over(
-            f"max by (cluster, program) (last_over_time(zads_night_alerts{which}[{record.step:.0f}s]))"
-        )
+        rows = record.over(f"max by (cluster, program) (last_over_time(zads_night_alerts{which}[{record.step:.0f}s]))")
         self.counts: dict[tuple[str, str], Samples] = {
             (row.labels.get("cluster", ""), row.labels.get("program", "")): row.samples for row in rows if row.samples
         }
@@ -68,7 +67,8 @@ class Counts:
     def arrivals(self, cluster: str, *, public: bool) -> list[tuple[float, float]]:
         """Return how many alerts had come by each time, of the public programs alone or of all."""
         return summed(
-            samples for (where, program), samples in self.counts.items()
+            samples
+            for (where, program), samples in self.counts.items()
             if where == cluster and (self.is_public(program) or not public)
         )
 
@@ -112,7 +112,7 @@ class Counts:
         moments = []
         for cluster in ("upstream", "public"):
             rows = self.arrivals(cluster, public=False)
-            moments += [two[0] for one, two in zip(rows, rows[1:], strict=False) if two[1] > one[1]]
+            moments += [two[0] for one, two in pairwise(rows) if two[1] > one[1]]
         return max(moments, default=None)
 
     def exposures(self) -> Mapping[str, Figure]:
@@ -132,9 +132,11 @@ class Counts:
         values = []
         counted = {
             row.labels.get("program", ""): {
-                when for when, more, _ in growth(
+                when
+                for when, more, _ in growth(
                     row.samples, self._record.times, self._sight.by("alert-arrival"), self._record.step
-                ) if more > 0
+                )
+                if more > 0
             }
             for row in self._record.each("zads_exposures_arrived_total")
         }

@@ -64,7 +64,9 @@ def night(report: NightReport) -> dict[str, Any]:
         "without_data_minutes": None if minutes is None else minutes.without_data,
         "incidents": [_incident(one) for one in report.incidents],
         "quarter": None if promise is None else _budget(promise),
-        "over_time": {name: {str(key): _samples(rows) for key, rows in getattr(report, name).items()} for name in sorted(plotted)},
+        "over_time": {
+            name: {str(key): _samples(rows) for key, rows in getattr(report, name).items()} for name in sorted(plotted)
+        },
     }
 
 

@@ -92,6 +92,22 @@ def within(stretches: Iterable[Span], others: Iterable[Span]) -> list[Span]:
     ]
 
 
+def without(stretches: Iterable[Span], others: Iterable[Span]) -> list[Span]:
+    """Return the parts of the stretches that do not lie in the others."""
+    left = list(stretches)
+    for other in others:
+        cut = []
+        for one in left:
+            if other.end <= one.start or one.end <= other.start:
+                cut.append(one)
+                continue
+            cut += [Span(one.start, other.start)] * (one.start < other.start) + [Span(other.end, one.end)] * (
+                other.end < one.end
+            )
+        left = cut
+    return left
+
+
 def growth(
     samples: Samples, times: Sequence[float], seen: Callable[[float], bool], step: float
 ) -> Iterator[tuple[float, float, bool]]:

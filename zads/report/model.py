@@ -204,5 +204,4 @@ class QuarterReport:
     communities: tuple[CommunityRow, ...]
     promise: Promise
     delay_goal: float
-    unseen: tuple[Gap, ...]
     messages: Mapping[str, Mapping[str, float]]

@@ -20,7 +20,7 @@ _STAGES = {
     "total": "in all",
 }
 _ROWS = 25
-_CLEAR, _SOME = 0.85, 0.05
+_CLEAR = 0.85
 
 
 def kind(report: NightReport) -> str:
@@ -36,10 +36,11 @@ def kind(report: NightReport) -> str:
     unseen = max(0.0, dark - report.seen)
     but = f" ({say.hours(unseen)} h of it nobody saw)" if unseen > 360 else ""
     share = report.observed / dark
+    partly = unseen > 0.1 * dark
     if not report.observed:
         return f"A closed night: no alert came to IPAC in {hours}{but}."
-    if share >= _CLEAR or (unseen > 360 and report.observed >= _CLEAR * report.seen):
-        begin = "A clear night" if not but else "As far as was seen a clear night"
+    if share >= _CLEAR or (partly and report.observed >= _CLEAR * report.seen):
+        begin = "As far as was seen a clear night" if partly else "A clear night"
     else:
         begin = "Mostly cloudy or closed" if share < 0.35 else "A night with clouds or pauses"
     return f"{begin}: alerts came during {say.hours(report.observed)} of {hours}{but}."
@@ -148,7 +149,9 @@ _BLINDS = {"Prometheus", "alert-arrival", "IPAC's Kafka", "ZADS's Kafka"}
 def _rates_words(report: NightReport) -> str:
     parts = []
     for name, where in (("upstream", "at IPAC"), ("public", "at ZADS")):
-        samples = [(when, value) for when, value in report.rates.get(name, ()) if report.shown.start <= when <= report.shown.end]
+        samples = [
+            (when, value) for when, value in report.rates.get(name, ()) if report.shown.start <= when <= report.shown.end
+        ]
         if samples:
             when, most = max(samples, key=lambda sample: sample[1])
             parts.append(f"{where} at most {most:.3g} alerts per second, around {say.clock(when)} UTC")
@@ -170,7 +173,8 @@ def _delays(report: NightReport) -> Section:
     goal = say.lasting(report.delay_goal)
     says = (
         f"The 95th percentile over ten minutes was at most {say.lasting(worst[1])}, around {say.clock(worst[0])} UTC; the goal is {goal}."
-        if worst else "Nothing was measured."
+        if worst
+        else "Nothing was measured."
     )
     plot = Plot(
         title="Minutes from exposure to community",
@@ -202,24 +206,38 @@ def _communities(report: NightReport) -> tuple[Section, Section]:
     taken, wire, bad = [], [], set()
     for index, one in enumerate(report.communities):
         if one.commits:
-            lag = say.lasting(one.worst_lag) + (f" at {say.clock(one.worst_at)}" if one.worst_at and (one.worst_lag or 0) > 0 else "")
-            late = say.UNKNOWN if one.late_minutes is None else say.lasting(one.late_minutes * 60) if one.late_minutes else "0"
+            lag = say.lasting(one.worst_lag) + (
+                f" at {say.clock(one.worst_at)}" if one.worst_at and (one.worst_lag or 0) > 0 else ""
+            )
+            late = (
+                say.UNKNOWN if one.late_minutes is None else say.lasting(one.late_minutes * 60) if one.late_minutes else "0"
+            )
             taken.append((one.name, say.figure(one.delivered), say.shares(one.share), lag, late))
         else:
             taken.append((one.name, "commits nothing", "-", say.UNKNOWN, say.UNKNOWN))
         of_stream = say.UNKNOWN if one.of_stream is None else f"{100 * one.of_stream:.0f} %"
-        wire.append((one.name, say.size(one.wire), "-" if not one.commits else say.size(one.offsets), of_stream, _connections(one)))
+        wire.append(
+            (one.name, say.size(one.wire), "-" if not one.commits else say.size(one.offsets), of_stream, _connections(one))
+        )
         if one.late_minutes or one.lost:
             bad.add(index)
     after = []
     if any(not one.commits for one in report.communities):
-        after.append("Who commits nothing (Spark, manual assignment) has no lag that Kafka knows: bytes on the wire are the evidence.")
+        after.append(
+            "Who commits nothing (Spark, manual assignment) has no lag that Kafka knows: bytes on the wire are the evidence."
+        )
     batches = [f"{name} {batch}" for name, batch in report.batches.items() if batch > 1]
     if batches:
         after.append(f"Lag counts while more waits than is committed at once ({', '.join(batches)}).")
     after += [f"{one.name} lost {one.lost:,.0f} alerts to retention." for one in report.communities if one.lost]
-    after += [f"{one.name} took {one.repeated:,.0f} alerts a second time." for one in report.communities if one.repeated and one.repeated > 0.5]
-    table = Table(("community", "alerts taken", "of the public", "worst lag", "too late for"), tuple(taken), bad=frozenset(bad))
+    after += [
+        f"{one.name} took {one.repeated:,.0f} alerts a second time."
+        for one in report.communities
+        if (one.repeated or 0) > 0.5
+    ]
+    table = Table(
+        ("community", "alerts taken", "of the public", "worst lag", "too late for"), tuple(taken), bad=frozenset(bad)
+    )
     return Section("Communities", (), table, tuple(after), _lags(report)), Section(
         "Egress",
         (),
@@ -235,8 +253,7 @@ def _lags(report: NightReport) -> tuple[Plot, ...]:
     if not drawn:
         return ()
     lines = tuple(
-        Line(name, report.lags[name], colour, style)
-        for name, colour, style in zip(drawn, _PALETTE, _STYLES, strict=False)
+        Line(name, report.lags[name], colour, style) for name, colour, style in zip(drawn, _PALETTE, _STYLES, strict=False)
     )
     says = "; ".join(f"{name} at most {say.lasting(known[name].worst_lag)}" for name in drawn)
     rest = f" {len(known) - len(drawn)} others stayed below." if len(known) > len(drawn) else ""
@@ -250,13 +267,20 @@ def _downtime(report: NightReport) -> Section:
     night = report.minutes
     if night is None:
         return Section("Bad minutes", ("Unknown: see the notes.",))
-    parts = [f"Of {night.dark:,} dark minutes {night.good:,} were good, {night.bad:,} bad, {night.unknown:,} unknown (nobody saw)"]
+    parts = [
+        f"Of {night.dark:,} dark minutes {night.good:,} were good, {night.bad:,} bad, {night.unknown:,} unknown (nobody saw)"
+    ]
     if night.without_data:
         parts[0] += f", {night.without_data:,} without data (a night without any public alert)"
     rows = tuple(
-        (f"{one.start:%H:%M} to {one.end:%H:%M}", f"{one.minutes}", "; ".join(one.alerts[:3]) or one.cause) for one in report.incidents
+        (f"{one.start:%H:%M} to {one.end:%H:%M}", f"{one.minutes}", "; ".join(one.alerts[:3]) or one.cause)
+        for one in report.incidents
     )
-    table = Table(("UTC", "min", "what fired, the cause first"), rows, frozenset({2}), frozenset(range(len(rows)))) if rows else None
+    table = (
+        Table(("UTC", "min", "what fired, the cause first"), rows, frozenset({2}), frozenset(range(len(rows))))
+        if rows
+        else None
+    )
     return Section("Bad minutes", (parts[0] + ".",), table)
 
 
@@ -283,7 +307,11 @@ def _messages(report: NightReport) -> str:
     figures = [figure for outcomes in report.messages.values() for figure in outcomes.values()]
     if not any(figure.low for figure in figures):
         seen = all(figure.exact for figure in figures)
-        return "No message was sent." if seen else "No message was sent while the notifier was seen, which was not all the time."
+        return (
+            "No message was sent."
+            if seen
+            else "No message was sent while the notifier was seen, which was not all the time."
+        )
     sent = []
     for channel, outcomes in sorted(report.messages.items()):
         parts = [f"{say.figure(figure)} {outcome}" for outcome, figure in outcomes.items() if figure.low]
@@ -316,7 +344,9 @@ def _facts(report: NightReport) -> tuple[Fact, ...]:
     alerts = public.zads if public else None
     dark = say.hours(report.dark_seconds)
     return (
-        Fact("public alerts", _count(alerts, alerts.final if alerts else False, alerts.value if alerts else None), "at ZADS"),
+        Fact(
+            "public alerts", _count(alerts, alerts.final if alerts else False, alerts.value if alerts else None), "at ZADS"
+        ),
         Fact("complete", say.share(public.complete if public else None), "of IPAC's public alerts"),
         Fact(
             "95 % within",
@@ -343,7 +373,9 @@ def document(report: NightReport) -> Document:
     lede = [part for part in (_held(public), _bad(report)) if part]
     until = report.until.astimezone(UTC)
     foot = f"Dark {spans} UTC. " if spans else ""
-    foot += f"From the record up to {until:%Y-%m-%d %H:%M} UTC{'' if report.over else '; the night goes on'}. All times are UTC."
+    foot += (
+        f"From the record up to {until:%Y-%m-%d %H:%M} UTC{'' if report.over else '; the night goes on'}. All times are UTC."
+    )
     goes_on = "" if report.over else ", so far"
     return Document(
         title=f"{report.site}, night {report.night} ({say.day(report.night)}){goes_on}",
@@ -351,7 +383,14 @@ def document(report: NightReport) -> Document:
         mood=mood(report),
         lede=tuple(lede),
         notes=tuple(_notes(report)),
-        sections=(_programs(report), _delays(report), *_communities(report), _downtime(report), _told(report), _promise(report)),
+        sections=(
+            _programs(report),
+            _delays(report),
+            *_communities(report),
+            _downtime(report),
+            _told(report),
+            _promise(report),
+        ),
         facts=_facts(report),
         foot=foot,
     )

@@ -15,7 +15,7 @@ import pygal
 from pygal.style import Style
 
 from zads.report.document import Line, Plot
-from zads.report.minutes import Span, within
+from zads.report.minutes import Span, within, without
 
 WIDE, NARROW = (880, 230), (400, 230)  # two drawings: letters of one that shrinks could not be read on a phone
 DASHES = {"solid": "", "dots": "1 5", "dashes": "9 5", "long": "16 5", "dashdots": "9 5 1 5", "fine": "3 3"}
@@ -51,9 +51,7 @@ def _style(colours: Sequence[str]) -> Style:
 
 def _top(plot: Plot) -> float:
     """Return the greatest value that has to fit, in the plot's unit."""
-    values = [
-        value for line in plot.lines for when, value in line.samples if plot.shown.start <= when <= plot.shown.end
-    ]
+    values = [value for line in plot.lines for when, value in line.samples if plot.shown.start <= when <= plot.shown.end]
     top = max([value for value in values if math.isfinite(value)], default=0.0)
     if plot.limit and top > plot.limit[1] / 4:
         top = max(top, plot.limit[1])
@@ -137,14 +135,19 @@ def draw(plot: Plot, name: str, size: tuple[int, int]) -> str:
     """Return a plot as SVG; `name` is its id on the page."""
     labels = ticks(_top(plot))
     high, shown = labels[-1], plot.shown
-    shades = [(BAD, within(plot.bad, [shown])), (UNSEEN, within(plot.unseen, [shown]))]
+    bad = within(plot.bad, [shown])
+    shades = [(UNSEEN, without(within(plot.unseen, [shown]), bad)), (BAD, bad)]
     layers: list[tuple[Points, dict[str, Any], str]] = []
     for colour, stretches in shades:
-        boxes = [point for one in stretches for point in _box(one.start, max(one.end, one.start + shown.seconds / 400), high)]
+        boxes = [
+            point for one in stretches for point in _box(one.start, max(one.end, one.start + shown.seconds / 400), high)
+        ]
         layers.append((boxes, {"fill": True, "stroke_style": {"width": 0}}, colour))
     if plot.limit and plot.limit[1] / plot.scale <= high:
         level = plot.limit[1] / plot.scale
-        layers.append(([(shown.start, level), (shown.end, level)], {"stroke_style": {"width": 1.2, "dasharray": "6 4"}}, LIMIT))
+        layers.append(
+            ([(shown.start, level), (shown.end, level)], {"stroke_style": {"width": 1.2, "dasharray": "6 4"}}, LIMIT)
+        )
     for line in plot.lines:
         bars = line.style == "bars"
         stroke: dict[str, Any] = {"width": 0 if bars else 2.4 if line.style == "dots" else 1.8, "linejoin": "round"}
@@ -183,7 +186,12 @@ def _still(root: ElementTree.Element, name: str, plot: Plot) -> ElementTree.Elem
     for parent in list(root.iter()):
         for child in list(parent):
             kind = child.get("class") or ""
-            if str(child.tag).endswith("script") or callable(child.tag) or "tooltip-overlay" in kind or "text-overlay" in kind:
+            if (
+                str(child.tag).endswith("script")
+                or callable(child.tag)
+                or "tooltip-overlay" in kind
+                or "text-overlay" in kind
+            ):
                 parent.remove(child)
     root.attrib |= {"role": "img", "aria-label": f"{plot.title}. {plot.says}", "focusable": "false"}
     defs = next(child for child in root if str(child.tag).endswith("defs"))
@@ -194,8 +202,8 @@ def _still(root: ElementTree.Element, name: str, plot: Plot) -> ElementTree.Elem
     ElementTree.SubElement(hatch, "line", {"y2": "6", "stroke": UNSEEN, "stroke-width": "1.6"})
     style = ElementTree.SubElement(defs, "style")
     style.text = (
-        f"#chart-{name} .serie-0 path{{fill:{BAD}!important;fill-opacity:.22!important}}"
-        f"#chart-{name} .serie-1 path{{fill:url(#hatch-{name})!important;fill-opacity:1!important}}"
+        f"#chart-{name} .serie-1 path{{fill:{BAD}!important;fill-opacity:.22!important}}"
+        f"#chart-{name} .serie-0 path{{fill:url(#hatch-{name})!important;fill-opacity:1!important}}"
         f"#chart-{name} .axis .line{{stroke:#9aa1ab}}#chart-{name} .axis .guide.line{{stroke:{_GRID}}}"
     )
     return root

@@ -81,9 +81,7 @@ def _shown(spans: list[Span], last_arrival: float | None, record: Record) -> Spa
     return Span(max(min(begin, end - 2 * _BESIDE), record.start), end)
 
 
-def _promise(
-    config: Config, prometheus: Prometheus, quarter: Quarter, until: datetime
-) -> tuple[Promise | None, list[str]]:
+def _promise(config: Config, prometheus: Prometheus, quarter: Quarter, until: datetime) -> tuple[Promise | None, list[str]]:
     """Return the quarter's promise as it stood at a time, or why it cannot be told."""
     try:
         return slo_read.read(config, prometheus, quarter, until), []

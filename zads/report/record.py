@@ -62,7 +62,10 @@ _COLLECTORS = {
     "kafka-lag": "what communities took, and their lag",
     "broker-egress": "connections and egress of communities",
 }
-_READABLE = {"upstream": ("IPAC's Kafka", "alerts at IPAC"), "public": ("ZADS's Kafka", "alerts at ZADS and lag of communities")}
+_READABLE = {
+    "upstream": ("IPAC's Kafka", "alerts at IPAC"),
+    "public": ("ZADS's Kafka", "alerts at ZADS and lag of communities"),
+}
 
 
 class Sight:

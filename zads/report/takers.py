@@ -34,7 +34,9 @@ class Takers:
         self._egress = {
             source: _by(row for row in egress if row.labels.get("source") == source) for source in ("wire", "offsets")
         }
-        came = [self._grown([row], "alert-arrival") for row in record.each('zads_alerts_arrived_bytes_total{cluster="public"}')]
+        came = [
+            self._grown([row], "alert-arrival") for row in record.each('zads_alerts_arrived_bytes_total{cluster="public"}')
+        ]
         self._bytes = added(came)
 
     def _grown(self, rows: Iterable[Series], collector: str) -> Figure | None:
@@ -87,7 +89,9 @@ class Takers:
         wire = self._grown(self._egress["wire"].get(name, []), "broker-egress")
         offsets = self._grown(self._egress["offsets"].get(name, []), "broker-egress")
         open_ones = [
-            (when, value) for row in self._connections.get(name, []) for when, value in row.samples
+            (when, value)
+            for row in self._connections.get(name, [])
+            for when, value in row.samples
             if any(one.start < when <= one.end for one in dark)
         ]
         step = self._record.step / 60

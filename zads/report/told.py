@@ -36,7 +36,9 @@ def fired(record: Record) -> tuple[Told, ...]:
         names = [by for since, until, by in took.get(row.labels.get("headline", ""), []) if since <= end and until >= start]
         words = Firing(row.labels, frozenset()).words
         minutes, still = round(len(row.samples) * record.step / 60), end >= record.times[-1]
-        found.append(Told(row.labels.get("severity", ""), words, start, end, minutes, still, ", ".join(dict.fromkeys(names))))
+        found.append(
+            Told(row.labels.get("severity", ""), words, start, end, minutes, still, ", ".join(dict.fromkeys(names)))
+        )
     return tuple(sorted(found, key=lambda one: (one.severity != "page", one.start, one.words)))
 
 

@@ -76,7 +76,11 @@ def share(value: float | None) -> str:
         return UNKNOWN
     if value >= 1:
         return "100 %"
-    return f"{math.floor(value * 10000 + 1e-6) / 100:.2f} %" if value > 0.99 else f"{math.floor(value * 1000 + 1e-6) / 10:.1f} %"
+    return (
+        f"{math.floor(value * 10000 + 1e-6) / 100:.2f} %"
+        if value > 0.99
+        else f"{math.floor(value * 1000 + 1e-6) / 10:.1f} %"
+    )
 
 
 def shares(value: Figure | None) -> str:
@@ -93,7 +97,11 @@ def size(value: Figure | None) -> str:
     if value is None:
         return UNKNOWN
     words = next(
-        (f"{value.low / scale:.3g} {unit}" for scale, unit in ((1e12, "TB"), (1e9, "GB"), (1e6, "MB")) if value.low >= scale),
+        (
+            f"{value.low / scale:.3g} {unit}"
+            for scale, unit in ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"))
+            if value.low >= scale
+        ),
         f"{value.low / 1e3:.0f} kB",
     )
     return words if value.exact else f"≥ {words}"
