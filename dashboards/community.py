@@ -6,12 +6,12 @@ from grafana_foundation_sdk.builders import dashboard
 
 from dashboards import style
 from dashboards.frame import Line, Variable, board
-from dashboards.panels import Column, Q, lines, number, rows, states
+from dashboards.panels import Column, Q, lines, number, or_none, rows, states
 from dashboards.style import BAD, BLUE, OK, WARN, WHITE
 from zads.signals import SIGNALS
 
 _ONE = '{community="$community"}'
-_STATE = f'max by (community) (({SIGNALS["community_state"].expression}) and on (community) zads:community_info{_ONE})'
+_STATE = f"max by (community) (({SIGNALS['community_state'].expression}) and on (community) zads:community_info{_ONE})"
 _FIRING = 'ALERTS{alertstate="firing", community="$community"}'
 
 
@@ -23,7 +23,13 @@ def build() -> dashboard.Dashboard:
         "One community: is it on time, and if not, is it the community, the network or us.",
         [_now(), _lag(), _egress(), _network(), _connections(), _nights()],
         variables=[
-            Variable("community", "Community", "label_values(zads:community_info, community)", "The community that is shown.", one=True)
+            Variable(
+                "community",
+                "Community",
+                "label_values(zads:community_info, community)",
+                "The community that is shown.",
+                one=True,
+            )
         ],
     )
 
@@ -36,7 +42,9 @@ def _now() -> Line:
         (
             (number("State", SIGNALS["community_state"].description, "none", Q(_STATE), words=style.COMMUNITY), 4),
             (
-                number("Lag", "Age of the oldest alert that it has not committed.", "s", Q(limit), steps=late, nothing="unknown"),
+                number(
+                    "Lag", "Age of the oldest alert that it has not committed.", "s", Q(limit), steps=late, nothing="unknown"
+                ),
                 4,
             ),
             (
@@ -54,7 +62,7 @@ def _now() -> Line:
                     "Taking now",
                     "Bytes per second on the wire, in 2 minutes.",
                     "Bps",
-                    Q(f'sum(rate(zads_community_egress_bytes_total{{community="$community", source="wire"}}[2m]))'),
+                    Q('sum(rate(zads_community_egress_bytes_total{community="$community", source="wire"}[2m]))'),
                     decimals=1,
                 ),
                 4,
@@ -118,7 +126,7 @@ def _lag() -> Line:
 
 
 def _egress() -> Line:
-    wire = f'sum by (source) (rate(zads_community_egress_bytes_total{{community="$community", source="%s"}}[$__rate_interval]))'
+    wire = 'sum by (source) (rate(zads_community_egress_bytes_total{community="$community", source="%s"}[$__rate_interval]))'
     return Line(
         8,
         (
@@ -139,7 +147,11 @@ def _egress() -> Line:
                     "Taking, as a share of what arrives",
                     "Bytes that it takes on the wire over bytes that arrive, while alerts wait for it: below 1 it falls behind.",
                     "percentunit",
-                    Q(f"zads:community_taking:ratio{_ONE} or max by (community) (zads:community_info{_ONE}) * 0 + 1", "share", BLUE),
+                    Q(
+                        f"zads:community_taking:ratio{_ONE} or max by (community) (zads:community_info{_ONE}) * 0 + 1",
+                        "share",
+                        BLUE,
+                    ),
                     steps=((None, WARN), (0.6, OK)),
                 ),
                 12,
@@ -250,8 +262,8 @@ def _nights() -> Line:
                 states(
                     "Incidents over time",
                     "Alerts about it that fired.",
-                    Q(f"max by (headline) ({_FIRING})", "{{headline}}"),
-                    words={1: style.Word("FIRING", WARN)},
+                    Q(or_none(f"max by (headline) ({_FIRING})", "headline"), "{{headline}}"),
+                    words=style.FIRING,
                     nothing="none",
                 ),
                 8,
@@ -265,7 +277,7 @@ def _nights() -> Line:
                         Column("severity", "Severity", width=100),
                         Column("Value", "Minutes", "m", decimals=0, width=120),
                     ],
-                    Q(minutes),
+                    Q(or_none(minutes, "headline")),
                     sort="Minutes",
                     descending=True,
                 ),

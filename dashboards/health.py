@@ -54,9 +54,9 @@ def build() -> dashboard.Dashboard:
         [
             Line(5, [(_headline(), 24)]),
             Line(2, [(_about(), 24)]),
-            Line(6, [(_sky(), 7), (_tonight(), 6), (_last(), 6), (_delay(), 5)]),
+            Line(7, [(_sky(), 8), (_tonight(), 6), (_last(), 5), (_delay(), 5)]),
             Line(5, [(_communities(), 24)]),
-            Line(7, [(_chart(), 16), (_services(), 8)]),
+            Line(6, [(_chart(), 16), (_services(), 8)]),
             Line(2, _foot()),
         ],
         refresh="10s",
@@ -111,7 +111,7 @@ def _about() -> stat.Panel:
 
 
 def _sky() -> stat.Panel:
-    return tile("SKY", SIGNALS["sky_state"].description, "none", [Ask(ask.SKY, under("SKY", "{{text}}", 36))], words=_SKY, size=style.NUMBER)
+    return tile("SKY", SIGNALS["sky_state"].description, "none", [Ask(ask.SKY, under("SKY", "{{text}}", 50))], words=_SKY)
 
 
 def _tonight() -> stat.Panel:
@@ -122,7 +122,7 @@ def _tonight() -> stat.Panel:
         [
             Ask(ask.TONIGHT_WELL, under("ALERTS TONIGHT", "{{text}}", 12)),
             Ask(ask.TONIGHT_HELD, under("ALERTS TONIGHT", "{{text}}", 12), Fill.BAD),
-            Ask(ask.TONIGHT_GONE, "ALERTS TONIGHT"),
+            Ask(ask.TONIGHT_GONE, under("ALERTS TONIGHT", "no data", 12)),
         ],
         size=style.NUMBER,
     )
@@ -136,7 +136,7 @@ def _last() -> stat.Panel:
         [
             Ask(ask.LAST_WELL, under("LAST ALERT", "{{text}}")),
             Ask(ask.LAST_HELD, under("LAST ALERT", "IPAC has newer ones"), Fill.BAD),
-            Ask(ask.LAST_GONE, "LAST ALERT"),
+            Ask(ask.LAST_GONE, under("LAST ALERT", "no data", 20)),
         ],
         size=style.NUMBER,
     )
@@ -151,8 +151,8 @@ def _delay() -> stat.Panel:
             Ask(ask.DELAY_WELL, under("DELAY", "{{text}}")),
             Ask(ask.DELAY_MIRROR, under("DELAY", "{{text}} · at mirror"), Fill.BAD),
             Ask(ask.DELAY_IPAC, under("DELAY", "{{text}} · at IPAC"), Fill.WARN),
-            Ask(ask.DELAY_NONE, under("DELAY", "none arrives")),
-            Ask(ask.DELAY_GONE, "DELAY"),
+            Ask(ask.DELAY_NONE, under("DELAY", "none arrives", 22)),
+            Ask(ask.DELAY_GONE, under("DELAY", "no data", 26)),
         ],
         size=style.NUMBER,
     )
@@ -199,7 +199,7 @@ def _services() -> stat.Panel:
             Ask(ask.part("public"), "KAFKA", words=_chain(Fill.BAD)),
         ],
         line=38,
-        size=54,
+        size=50,
         nothing="CHAIN: UNKNOWN",
         orientation=VizOrientation.HORIZONTAL,
     )
@@ -210,7 +210,7 @@ def _foot() -> list[tuple[stat.Panel, int]]:
     on_call = {1: Word(_BLANK, Fill.QUIET), ask.GONE: Word(_BLANK, Fill.UNKNOWN)}
     small = style.FOOT
     return [
-        (tile("UTC", SIGNALS["now"].description, "time:HH:mm", [Ask(ask.NOW, "UTC")], size=small), 4),
+        (tile("UTC", SIGNALS["now"].description, "time:HH:mm", [Ask(ask.NOW, "UTC")], size=small, nothing="UTC —"), 4),
         (
             tile(
                 "DATA",

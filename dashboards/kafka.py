@@ -10,14 +10,18 @@ from dashboards.panels import Column, Q, dial, lines, number, rows, states
 from dashboards.style import BAD, BLUE, LINES, OK, WARN, WHITE, Steps
 
 _NODE = '{host=~"$host"}'
-_JMX = '{job=~"$job", host=~"$host", instance=~"$instance"}'
+_JMX = '{job=~"$job", host=~"$host", instance=~"$instance", service!=""}'
 _FULL: Steps = ((None, OK), (0.8, WARN), (0.95, BAD))
 _DISKS = 'host=~"$host", fstype!~"tmpfs|ramfs|overlay|squashfs|fuse.*|nsfs"'
-_NETS = 'host=~"$host", device!~"lo|veth.*|docker.*|br-.*"'
+_DRIVES = 'device!~"zram.*|loop.*|ram.*|sr.*"'
+_NETS = 'host=~"$host", device!~"lo|veth.*|docker.*|br-.*|ifb.*"'
 
 
 def _jmx(more: str) -> str:
     return _JMX.replace("}", f", {more}}}")
+
+
+_HEAP, _RUNNING = _jmx('area="heap"'), _jmx('status="running"')
 
 
 def _node(metric: str, more: str = "") -> str:
@@ -45,17 +49,53 @@ def build() -> dashboard.Dashboard:
 
 
 def _gauges() -> Line:
-    busy = f'1 - avg by (host) (rate(node_cpu_seconds_total{{host=~"$host", mode=~"idle|iowait"}}[$__rate_interval]))'
+    busy = '1 - avg by (host) (rate(node_cpu_seconds_total{host=~"$host", mode=~"idle|iowait"}[$__rate_interval]))'
     memory = f"1 - sum by (host) ({_node('node_memory_MemAvailable_bytes')}) / sum by (host) ({_node('node_memory_MemTotal_bytes')})"
     disk = f"1 - node_filesystem_avail_bytes{{{_DISKS}}} / node_filesystem_size_bytes{{{_DISKS}}}"
-    heap = f'sum by (service) (jvm_memory_used_bytes{_jmx("""area="heap" """.strip())}) / sum by (service) (jvm_memory_max_bytes{_jmx("""area="heap" """.strip())})'
+    heap = f"sum by (service) (jvm_memory_used_bytes{_HEAP}) / sum by (service) (jvm_memory_max_bytes{_HEAP})"
     return Line(
         6,
         (
-            (dial("CPU in use", "Share of the processors in use; waiting for a disk is not use.", "percentunit", Q(busy, "{{host}}"), steps=_FULL), 5),
-            (dial("Memory in use", "Share of the memory that is not available to programs.", "percentunit", Q(memory, "{{host}}"), steps=_FULL), 5),
-            (dial("Disk in use", "Share of each file system that is full.", "percentunit", Q(disk, "{{mountpoint}}"), steps=_FULL), 6),
-            (dial("Java heap in use", "Share of the heap's limit in use.", "percentunit", Q(heap, "{{service}}"), steps=_FULL), 8),
+            (
+                dial(
+                    "CPU in use",
+                    "Share of the processors in use; waiting for a disk is not use.",
+                    "percentunit",
+                    Q(busy, "{{host}}"),
+                    steps=_FULL,
+                ),
+                5,
+            ),
+            (
+                dial(
+                    "Memory in use",
+                    "Share of the memory that is not available to programs.",
+                    "percentunit",
+                    Q(memory, "{{host}}"),
+                    steps=_FULL,
+                ),
+                5,
+            ),
+            (
+                dial(
+                    "Disk in use",
+                    "Share of each file system that is full.",
+                    "percentunit",
+                    Q(disk, "{{mountpoint}}"),
+                    steps=_FULL,
+                ),
+                6,
+            ),
+            (
+                dial(
+                    "Java heap in use",
+                    "Share of the heap's limit in use.",
+                    "percentunit",
+                    Q(heap, "{{service}}"),
+                    steps=_FULL,
+                ),
+                8,
+            ),
         ),
         heading="Room left",
     )
@@ -67,10 +107,36 @@ def _about() -> Line:
     return Line(
         5,
         (
-            (number("Machine up", "Since the machine started.", "s", Q(f"time() - max by (host) ({_node('node_boot_time_seconds')})", "{{host}}"), decimals=1), 3),
-            (number("Cores", "Processors of the machine.", "none", Q(f'count(node_cpu_seconds_total{{host=~"$host", mode="idle"}})')), 3),
+            (
+                number(
+                    "Machine up",
+                    "Since the machine started.",
+                    "s",
+                    Q(f"time() - max by (host) ({_node('node_boot_time_seconds')})", "{{host}}"),
+                    decimals=1,
+                ),
+                3,
+            ),
+            (
+                number(
+                    "Cores",
+                    "Processors of the machine.",
+                    "none",
+                    Q('count(node_cpu_seconds_total{host=~"$host", mode="idle"})'),
+                ),
+                3,
+            ),
             (number("Memory", "Memory of the machine.", "bytes", Q(f"sum({_node('node_memory_MemTotal_bytes')})")), 3),
-            (number("Disk free", "Bytes left on the fullest file system.", "bytes", Q(free), steps=((None, BAD), (1e9, WARN), (1e10, OK))), 3),
+            (
+                number(
+                    "Disk free",
+                    "Bytes left on the fullest file system.",
+                    "bytes",
+                    Q(free),
+                    steps=((None, BAD), (1e9, WARN), (1e10, OK)),
+                ),
+                3,
+            ),
             (number("Written", "Bytes per second that come in, as stored.", "Bps", Q(fill)), 3),
             (
                 rows(
@@ -115,8 +181,17 @@ def _machine() -> Line:
                     "Network",
                     "Bytes per second of the machine's interfaces, loopback left out.",
                     "Bps",
-                    Q(f"sum by (device) (rate(node_network_receive_bytes_total{{{_NETS}}}[$__rate_interval]))", "in {{device}}", BLUE),
-                    Q(f"sum by (device) (rate(node_network_transmit_bytes_total{{{_NETS}}}[$__rate_interval]))", "out {{device}}", WHITE, dashed=True),
+                    Q(
+                        f"sum by (device) (rate(node_network_receive_bytes_total{{{_NETS}}}[$__rate_interval]))",
+                        "in {{device}}",
+                        BLUE,
+                    ),
+                    Q(
+                        f"sum by (device) (rate(node_network_transmit_bytes_total{{{_NETS}}}[$__rate_interval]))",
+                        "out {{device}}",
+                        WHITE,
+                        dashed=True,
+                    ),
                 ),
                 8,
             ),
@@ -125,8 +200,17 @@ def _machine() -> Line:
                     "Disks",
                     "Bytes per second read and written.",
                     "Bps",
-                    Q(f"sum by (device) (rate({_node('node_disk_read_bytes_total')}[$__rate_interval]))", "read {{device}}", BLUE),
-                    Q(f"sum by (device) (rate({_node('node_disk_written_bytes_total')}[$__rate_interval]))", "written {{device}}", WHITE, dashed=True),
+                    Q(
+                        f"sum by (device) (rate({_node('node_disk_read_bytes_total', _DRIVES)}[$__rate_interval]))",
+                        "read {{device}}",
+                        BLUE,
+                    ),
+                    Q(
+                        f"sum by (device) (rate({_node('node_disk_written_bytes_total', _DRIVES)}[$__rate_interval]))",
+                        "written {{device}}",
+                        WHITE,
+                        dashed=True,
+                    ),
                 ),
                 8,
             ),
@@ -144,8 +228,15 @@ def _flow() -> Line:
                     "Bytes in and out",
                     "Bytes per second that producers sent and consumers fetched, by Kafka's own count.",
                     "Bps",
-                    Q(f"sum by (service) (rate(kafka_server_brokertopicmetrics_bytesin_total{_JMX}[$__rate_interval]))", "in {{service}}"),
-                    Q(f"sum by (service) (rate(kafka_server_brokertopicmetrics_bytesout_total{_JMX}[$__rate_interval]))", "out {{service}}", dashed=True),
+                    Q(
+                        f"sum by (service) (rate(kafka_server_brokertopicmetrics_bytesin_total{_JMX}[$__rate_interval]))",
+                        "in {{service}}",
+                    ),
+                    Q(
+                        f"sum by (service) (rate(kafka_server_brokertopicmetrics_bytesout_total{_JMX}[$__rate_interval]))",
+                        "out {{service}}",
+                        dashed=True,
+                    ),
                     calcs=("lastNotNull", "max"),
                 ),
                 12,
@@ -155,7 +246,10 @@ def _flow() -> Line:
                     "Alerts in",
                     "Messages per second, by Kafka's own count; its own topics count too.",
                     "mps",
-                    Q(f"sum by (service) (rate(kafka_server_brokertopicmetrics_messagesin_total{_JMX}[$__rate_interval]))", "{{service}}"),
+                    Q(
+                        f"sum by (service) (rate(kafka_server_brokertopicmetrics_messagesin_total{_JMX}[$__rate_interval]))",
+                        "{{service}}",
+                    ),
                     calcs=("lastNotNull", "max"),
                 ),
                 12,
@@ -174,7 +268,10 @@ def _topics() -> Line:
                     "Threads that are free",
                     "Share of the time that Kafka's request threads had nothing to do: near 0 it is saturated.",
                     "percentunit",
-                    Q(f"min by (service) (kafka_server_requesthandlerpool_requesthandleravgidlepercent{_JMX})", "{{service}}"),
+                    Q(
+                        f"min by (service) (kafka_server_requesthandlerpool_requesthandleravgidlepercent{_JMX})",
+                        "{{service}}",
+                    ),
                     steps=((None, BAD), (0.2, WARN), (0.4, OK)),
                     high=1,
                 ),
@@ -213,11 +310,60 @@ def _brokers() -> Line:
     return Line(
         5,
         (
-            (number("Partitions offline", "Partitions without a leader: nobody can read them.", "none", worst("kafka_controller_kafkacontroller_offlinepartitionscount"), steps=none, names=True), 5),
-            (number("Under-replicated", "Partitions with a replica behind.", "none", worst("kafka_server_replicamanager_underreplicatedpartitions"), steps=none, names=True), 5),
-            (number("Below least replicas", "Partitions that refuse acks=all.", "none", worst("kafka_server_replicamanager_underminisrpartitioncount"), steps=none, names=True), 5),
-            (number("Active controllers", "Exactly one of a cluster.", "none", Q(f"sum by (service) (kafka_controller_kafkacontroller_activecontrollercount{_JMX})", "{{service}}"), steps=((None, BAD), (1, OK), (2, BAD)), names=True), 5),
-            (number("Partitions", "Partitions that the broker holds.", "none", worst("kafka_server_replicamanager_partitioncount"), names=True), 4),
+            (
+                number(
+                    "Partitions offline",
+                    "Partitions without a leader: nobody can read them.",
+                    "none",
+                    worst("kafka_controller_kafkacontroller_offlinepartitionscount"),
+                    steps=none,
+                    names=True,
+                ),
+                5,
+            ),
+            (
+                number(
+                    "Under-replicated",
+                    "Partitions with a replica behind.",
+                    "none",
+                    worst("kafka_server_replicamanager_underreplicatedpartitions"),
+                    steps=none,
+                    names=True,
+                ),
+                5,
+            ),
+            (
+                number(
+                    "Below least replicas",
+                    "Partitions that refuse acks=all.",
+                    "none",
+                    worst("kafka_server_replicamanager_underminisrpartitioncount"),
+                    steps=none,
+                    names=True,
+                ),
+                5,
+            ),
+            (
+                number(
+                    "Active controllers",
+                    "Exactly one of a cluster.",
+                    "none",
+                    Q(f"sum by (service) (kafka_controller_kafkacontroller_activecontrollercount{_JMX})", "{{service}}"),
+                    steps=((None, BAD), (1, OK), (2, BAD)),
+                    names=True,
+                ),
+                5,
+            ),
+            (
+                number(
+                    "Partitions",
+                    "Partitions that the broker holds.",
+                    "none",
+                    worst("kafka_server_replicamanager_partitioncount"),
+                    names=True,
+                ),
+                4,
+            ),
         ),
     )
 
@@ -231,7 +377,7 @@ def _mirror() -> Line:
                 states(
                     "MirrorMaker's tasks",
                     "What each task says of itself.",
-                    Q(f'max by (connector, task) (kafka_connect_task_status{_jmx("""status="running" """.strip())})', "{{connector}} {{task}}"),
+                    Q(f"max by (connector, task) (kafka_connect_task_status{_RUNNING})", "{{connector}} {{task}}"),
                     words=running,
                 ),
                 12,
@@ -241,7 +387,12 @@ def _mirror() -> Line:
                     "MirrorMaker's lag",
                     "Messages that it has yet to fetch from IPAC, by its own word.",
                     "locale",
-                    Q(f"sum by (service) (kafka_consumer_fetch_manager_metrics_records_lag{_JMX} >= 0) or sum by (service) (kafka_connect_task_status{_JMX}) * 0", "{{service}}", BLUE),
+                    Q(
+                        f"sum by (service) (kafka_consumer_fetch_manager_metrics_records_lag{_JMX} >= 0)"
+                        f" or sum by (service) (kafka_connect_task_status{_JMX}) * 0",
+                        "{{service}}",
+                        BLUE,
+                    ),
                 ),
                 12,
             ),
@@ -251,7 +402,6 @@ def _mirror() -> Line:
 
 
 def _java() -> Line:
-    heap = _jmx('area="heap"')
     return Line(
         8,
         (
@@ -260,8 +410,8 @@ def _java() -> Line:
                     "Heap",
                     "Bytes of the heap in use, and its limit.",
                     "bytes",
-                    Q(f"sum by (service) (jvm_memory_used_bytes{heap})", "used {{service}}"),
-                    Q(f"sum by (service) (jvm_memory_max_bytes{heap})", "limit {{service}}", dashed=True),
+                    Q(f"sum by (service) (jvm_memory_used_bytes{_HEAP})", "used {{service}}"),
+                    Q(f"sum by (service) (jvm_memory_max_bytes{_HEAP})", "limit {{service}}", dashed=True),
                 ),
                 8,
             ),
@@ -270,7 +420,10 @@ def _java() -> Line:
                     "Garbage collection",
                     "Share of the time that Java stood still to collect garbage.",
                     "percentunit",
-                    Q(f"sum by (service, gc) (rate(jvm_gc_collection_seconds_sum{_JMX}[$__rate_interval]))", "{{service}} {{gc}}"),
+                    Q(
+                        f"sum by (service, gc) (rate(jvm_gc_collection_seconds_sum{_JMX}[$__rate_interval]))",
+                        "{{service}} {{gc}}",
+                    ),
                     steps=((None, OK), (0.1, WARN)),
                 ),
                 8,

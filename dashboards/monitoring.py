@@ -6,7 +6,7 @@ from grafana_foundation_sdk.builders import dashboard
 
 from dashboards import style
 from dashboards.frame import Line, Variable, board
-from dashboards.panels import Column, Q, lines, number, rows, states
+from dashboards.panels import Column, Q, lines, number, or_none, rows, states
 from dashboards.style import BAD, BLUE, OK, UP_DOWN, WARN, WHITE, YES_NO
 
 _FIRING = 'ALERTS{alertstate="firing", severity=~"page|ticket"}'
@@ -19,7 +19,17 @@ def build() -> dashboard.Dashboard:
         "zads-monitoring",
         "Monitoring",
         "Can what watches be trusted: does it see, does it decide, does it tell, and how fast.",
-        [_now(), _exporters(), _collections(), _incidents(), _delivery(), _attempts(), _prometheus(), _rules(), _alertmanager()],
+        [
+            _now(),
+            _exporters(),
+            _collections(),
+            _incidents(),
+            _delivery(),
+            _attempts(),
+            _prometheus(),
+            _rules(),
+            _alertmanager(),
+        ],
         variables=[Variable("job", "Job", "label_values(up, job)", "What Prometheus scrapes.")],
     )
 
@@ -33,15 +43,48 @@ def _now() -> Line:
             (number("Targets seen", "Targets that Prometheus could scrape.", "none", Q("sum(up)"), steps=good), 3),
             (number("Targets lost", "Targets that it could not scrape.", "none", Q("count(up) - sum(up)"), steps=none), 3),
             (
-                number("Data age", "Age of the newest sample; above 30 s nothing is news.", "s", Q("time() - max(timestamp(up))"), steps=((None, OK), (30, BAD)), nothing="BLIND", decimals=0),
+                number(
+                    "Data age",
+                    "Age of the newest sample; above 30 s nothing is news.",
+                    "s",
+                    Q("time() - max(timestamp(up))"),
+                    steps=((None, OK), (30, BAD)),
+                    nothing="BLIND",
+                    decimals=0,
+                ),
                 3,
             ),
-            (number("Rules failing", "Evaluations of rules that failed in an hour.", "none", Q("sum(increase(prometheus_rule_evaluation_failures_total[1h]))"), steps=none, decimals=0), 3),
             (
-                number("Channels broken", "Channels whose provider does not accept.", "none", Q("count(zads_channel_healthy) - sum(zads_channel_healthy)"), steps=none),
+                number(
+                    "Rules failing",
+                    "Evaluations of rules that failed in an hour.",
+                    "none",
+                    Q("sum(increase(prometheus_rule_evaluation_failures_total[1h]))"),
+                    steps=none,
+                    decimals=0,
+                ),
                 3,
             ),
-            (number("Waiting to be told", "Deliveries in the notifier's queue.", "none", Q("sum(zads_notifications_queue_length)"), steps=((None, OK), (5, WARN))), 3),
+            (
+                number(
+                    "Channels broken",
+                    "Channels whose provider does not accept.",
+                    "none",
+                    Q("count(zads_channel_healthy) - sum(zads_channel_healthy)"),
+                    steps=none,
+                ),
+                3,
+            ),
+            (
+                number(
+                    "Waiting to be told",
+                    "Deliveries in the notifier's queue.",
+                    "none",
+                    Q("sum(zads_notifications_queue_length)"),
+                    steps=((None, OK), (5, WARN)),
+                ),
+                3,
+            ),
             (
                 number(
                     "Told within, 95th percentile",
@@ -172,7 +215,12 @@ def _incidents() -> Line:
                         Column("acknowledged_by", "Acknowledged by"),
                         Column("since", "Since"),
                     ],
-                    Q('max by (headline, severity, acknowledged_by, since) (zads_incident_info{severity=~"page|ticket"})'),
+                    Q(
+                        or_none(
+                            'max by (headline, severity, acknowledged_by, since) (zads_incident_info{severity=~"page|ticket"})',
+                            "headline",
+                        )
+                    ),
                 ),
                 8,
             ),
@@ -180,8 +228,8 @@ def _incidents() -> Line:
                 states(
                     "Alerts over time",
                     "Pages and tickets that fired.",
-                    Q(f"max by (headline, severity) ({_FIRING})", "{{headline}} ({{severity}})"),
-                    words={1: style.Word("FIRING", WARN)},
+                    Q(or_none(f"max by (headline, severity) ({_FIRING})", "headline"), "{{headline}} {{severity}}"),
+                    words=style.FIRING,
                     nothing="none",
                 ),
                 8,
@@ -196,7 +244,7 @@ def _incidents() -> Line:
                         Column("severity", "Severity", width=90),
                         Column("Value", "Minutes", "m", decimals=0, width=110),
                     ],
-                    Q(minutes),
+                    Q(or_none(minutes, "headline")),
                     sort="Minutes",
                     descending=True,
                 ),
@@ -256,7 +304,7 @@ def _attempts() -> Line:
                     "Attempts to deliver in the time of a point, by channel and outcome.",
                     "none",
                     Q(
-                        "sum by (channel, outcome) (increase(zads_notifications_total[$__rate_interval]))"
+                        "sum by (channel, outcome) (increase(zads_notifications_total[$__rate_interval])) > 0"
                         " or max by (channel) (zads_channel_healthy) * 0",
                         "{{channel}} {{outcome}}",
                     ),
@@ -293,11 +341,21 @@ def _prometheus() -> Line:
         7,
         (
             (
-                lines("Series", "Series that Prometheus has in memory.", "locale", Q("sum(prometheus_tsdb_head_series)", "series", BLUE)),
+                lines(
+                    "Series",
+                    "Series that Prometheus has in memory.",
+                    "locale",
+                    Q("sum(prometheus_tsdb_head_series)", "series", BLUE),
+                ),
                 6,
             ),
             (
-                lines("Samples taken", "Samples per second that were stored.", "cps", Q("sum(rate(prometheus_tsdb_head_samples_appended_total[$__rate_interval]))", "samples", BLUE)),
+                lines(
+                    "Samples taken",
+                    "Samples per second that were stored.",
+                    "cps",
+                    Q("sum(rate(prometheus_tsdb_head_samples_appended_total[$__rate_interval]))", "samples", BLUE),
+                ),
                 6,
             ),
             (
@@ -315,7 +373,7 @@ def _prometheus() -> Line:
                     "Bytes on disk, and the size from which the oldest goes.",
                     "bytes",
                     Q("sum(prometheus_tsdb_storage_blocks_bytes)", "blocks", BLUE),
-                    Q("sum(process_resident_memory_bytes{job=\"prometheus\"})", "memory", WHITE, dashed=True),
+                    Q('sum(process_resident_memory_bytes{job="prometheus"})', "memory", WHITE, dashed=True),
                 ),
                 6,
             ),
@@ -344,7 +402,12 @@ def _rules() -> Line:
                     "Evaluations per minute that failed or were skipped.",
                     "cpm",
                     Q("sum(rate(prometheus_rule_evaluation_failures_total[$__rate_interval])) * 60", "failed", BAD),
-                    Q("sum(rate(prometheus_rule_group_iterations_missed_total[$__rate_interval])) * 60", "missed", WARN, dashed=True),
+                    Q(
+                        "sum(rate(prometheus_rule_group_iterations_missed_total[$__rate_interval])) * 60",
+                        "missed",
+                        WARN,
+                        dashed=True,
+                    ),
                 ),
                 8,
             ),
@@ -379,8 +442,16 @@ def _alertmanager() -> Line:
                     "Alertmanager's notifications",
                     "Notifications per minute to its receivers, and those that failed.",
                     "cpm",
-                    Q("sum by (integration) (rate(alertmanager_notifications_total[$__rate_interval])) * 60 > 0 or on () vector(0)", "sent {{integration}}"),
-                    Q("sum(rate(alertmanager_notifications_failed_total[$__rate_interval])) * 60", "failed", BAD, dashed=True),
+                    Q(
+                        "sum by (integration) (rate(alertmanager_notifications_total[$__rate_interval])) * 60 > 0 or on () vector(0)",
+                        "sent {{integration}}",
+                    ),
+                    Q(
+                        "sum(rate(alertmanager_notifications_failed_total[$__rate_interval])) * 60",
+                        "failed",
+                        BAD,
+                        dashed=True,
+                    ),
                 ),
                 8,
             ),
@@ -399,7 +470,10 @@ def _alertmanager() -> Line:
                     "Versions",
                     "What runs.",
                     [Column("job", "Job"), Column("instance", "Address"), Column("version", "Version")],
-                    Q('max by (job, instance, version) ({__name__=~"zads_build_info|prometheus_build_info|alertmanager_build_info|node_exporter_build_info"})'),
+                    Q(
+                        "max by (job, instance, version) (zads_build_info or prometheus_build_info"
+                        " or alertmanager_build_info or node_exporter_build_info)"
+                    ),
                     sort="Job",
                 ),
                 8,

@@ -47,6 +47,11 @@ class Q:
     dashed: bool = False
 
 
+def or_none(expr: str, label: str) -> str:
+    """Return the expression, and while it has nothing one series that says "none": an empty panel would say "No data"."""
+    return f'{expr} or on () label_replace(vector(0), "{label}", "none", "", "")'
+
+
 def signal(name: str, legend: str = "", color: str = "") -> Q:
     """Return the query of a signal."""
     return Q(SIGNALS[name].expression, legend, color)
@@ -58,7 +63,9 @@ def query(q: Q, ref: str, *, instant: bool) -> prometheus.Dataquery:
     return target.instant() if instant else target.range()
 
 
-def _dress(panel: _Shown, title: str, description: str, unit: str, steps: Steps, words: Words | None, nothing: str) -> _Shown:
+def _dress(
+    panel: _Shown, title: str, description: str, unit: str, steps: Steps, words: Words | None, nothing: str
+) -> _Shown:
     panel.title(title).description(description).datasource(SOURCE).unit(unit)
     panel.thresholds(style.thresholds(steps)).mappings(style.mappings(words, nothing)).no_value(nothing)
     return panel
@@ -122,7 +129,9 @@ def lines(
 ) -> timeseries.Panel:
     """Return lines over time; where nobody saw there is a gap, never a line across it."""
     panel = _dress(timeseries.Panel(), title, description, unit, steps, None, nothing)
-    panel.show_points(VisibilityMode.NEVER).line_width(2).fill_opacity(60 if bars else 40 if stacked else 6).span_nulls(False)
+    panel.show_points(VisibilityMode.NEVER).line_width(2).fill_opacity(60 if bars else 40 if stacked else 6).span_nulls(
+        False
+    )
     panel.tooltip(common.VizTooltipOptions().mode(TooltipDisplayMode.MULTI).sort(SortOrder.DESCENDING))
     mode = LegendDisplayMode.TABLE if calcs else LegendDisplayMode.LIST
     legend = common.VizLegendOptions().show_legend(True).display_mode(mode).placement(LegendPlacement.BOTTOM)
@@ -174,6 +183,8 @@ def rows(
 ) -> table.Panel:
     """Return a table: one row per series, the columns that are named and no other; several queries are joined by their labels."""
     panel = _dress(table.Panel(), title, description, "none", _PLAIN, None, nothing)
+    # A special mapping for NaN takes any text for one: numbers' columns have their own.
+    panel.mappings([])
     for place, q in enumerate(queries):
         panel.with_target(query(q, chr(ord("A") + place), instant=True).format(PromQueryFormat.TABLE))
     if len(queries) > 1:

@@ -6,11 +6,11 @@ from grafana_foundation_sdk.builders import dashboard
 
 from dashboards import style
 from dashboards.frame import Line, Variable, board
-from dashboards.panels import Column, Q, lines, number, rows, states
+from dashboards.panels import Column, Q, lines, number, or_none, rows, states
 from dashboards.style import BAD, BLUE, OK, UNKNOWN, WARN, WHITE
 
 # What was last known of the night within the time shown: series of a topic that is deleted end.
-_NIGHT = "max by (program) (last_over_time(zads_night_alerts{{cluster=\"{0}\", night=\"$night\"}}[$__range]))"
+_NIGHT = 'max by (program) (last_over_time(zads_night_alerts{{cluster="{0}", night="$night"}}[$__range]))'
 _PUBLIC = "and on (program) zads:public_program"
 _BAD_MINUTES = "zads:night_minute:bad"
 _STAGES = ("exposure", "mirror", "delivery", "total")
@@ -24,7 +24,14 @@ def build() -> dashboard.Dashboard:
         "A night and the quarter: how many alerts came and went on, how late, what was lost, what is left of the promise.",
         [_night(), _tables(), _latency(), _rates(), _down(), _quarter(), _quarter_nights()],
         variables=[
-            Variable("night", "Night", "label_values(zads_night_alerts, night)", "The night, by the UTC date of its solar midnight.", one=True, last_first=True)
+            Variable(
+                "night",
+                "Night",
+                "label_values(zads_night_alerts, night)",
+                "The night, by the UTC date of its solar midnight.",
+                one=True,
+                last_first=True,
+            )
         ],
         begin="now-24h",
         refresh="1m",
@@ -52,12 +59,39 @@ def _night() -> Line:
                 ),
                 4,
             ),
-            (number("Missing", "Alerts that MirrorMaker read and ZADS does not hold.", "locale", Q(missing), steps=((None, OK), (1, BAD))), 4),
             (
-                number("Bad minutes", "Dark minutes in which Kafka did not answer, or alerts waited at IPAC for too long.", "m", Q(bad), steps=((None, OK), (1, WARN), (60, BAD)), nothing="nobody saw", decimals=0),
+                number(
+                    "Missing",
+                    "Alerts that MirrorMaker read and ZADS does not hold.",
+                    "locale",
+                    Q(missing),
+                    steps=((None, OK), (1, BAD)),
+                ),
                 4,
             ),
-            (number("Minutes seen", "Dark minutes that somebody saw: the others are unknown, neither good nor bad.", "m", Q(seen), nothing="none", decimals=0), 4),
+            (
+                number(
+                    "Bad minutes",
+                    "Dark minutes in which Kafka did not answer, or alerts waited at IPAC for too long.",
+                    "m",
+                    Q(bad),
+                    steps=((None, OK), (1, WARN), (60, BAD)),
+                    nothing="nobody saw",
+                    decimals=0,
+                ),
+                4,
+            ),
+            (
+                number(
+                    "Minutes seen",
+                    "Dark minutes that somebody saw: the others are unknown, neither good nor bad.",
+                    "m",
+                    Q(seen),
+                    nothing="none",
+                    decimals=0,
+                ),
+                4,
+            ),
         ),
         heading="Night $night",
     )
@@ -65,7 +99,9 @@ def _night() -> Line:
 
 def _tables() -> Line:
     arrived = _NIGHT.format("public")
-    delivered = 'max by (community, program) (last_over_time(zads_community_delivered_alerts_total{night="$night"}[$__range]))'
+    delivered = (
+        'max by (community, program) (last_over_time(zads_community_delivered_alerts_total{night="$night"}[$__range]))'
+    )
     waiting = 'max by (community, program) (last_over_time(zads_community_lag_alerts{night="$night"}[$__range]))'
     return Line(
         8,
@@ -92,7 +128,7 @@ def _tables() -> Line:
             (
                 rows(
                     "Delivered by community",
-                    "Alerts that each community committed since the exporter began to count, and what waits; Fink and ANTARES commit nothing.",
+                    "Alerts that each community committed since the exporter began to count, and what waits; some commit nothing.",
                     [
                         Column("community", "Community"),
                         Column("program", "Program", width=100),
@@ -198,8 +234,12 @@ def _down() -> Line:
                 rows(
                     "Incidents in the time shown",
                     "Pages and tickets, and for how many minutes they fired altogether.",
-                    [Column("headline", "Alert"), Column("severity", "Severity", width=100), Column("Value", "Minutes", "m", decimals=0, width=120)],
-                    Q(minutes),
+                    [
+                        Column("headline", "Alert"),
+                        Column("severity", "Severity", width=100),
+                        Column("Value", "Minutes", "m", decimals=0, width=120),
+                    ],
+                    Q(or_none(minutes, "headline")),
                     sort="Minutes",
                     descending=True,
                 ),
@@ -217,11 +257,51 @@ def _quarter() -> Line:
     return Line(
         4,
         (
-            (number("Promise", "Share of the quarter's dark minutes that are to be good.", "percentunit", Q("max(zads:slo_objective)"), decimals=1), 4),
-            (number("Kept so far", "Share of the dark minutes seen in this quarter that were good.", "percentunit", Q(f"1 - {bad} / ({seen} > 0)"), steps=((None, BAD), (0.99, OK)), nothing="no night yet", decimals=3), 5),
+            (
+                number(
+                    "Promise",
+                    "Share of the quarter's dark minutes that are to be good.",
+                    "percentunit",
+                    Q("max(zads:slo_objective)"),
+                    decimals=1,
+                ),
+                4,
+            ),
+            (
+                number(
+                    "Kept so far",
+                    "Share of the dark minutes seen in this quarter that were good.",
+                    "percentunit",
+                    Q(f"1 - {bad} / ({seen} > 0)"),
+                    steps=((None, BAD), (0.99, OK)),
+                    nothing="no night yet",
+                    decimals=3,
+                ),
+                5,
+            ),
             (number("Budget", "Minutes that may be bad in this quarter.", "m", Q(budget), decimals=0), 5),
-            (number("Spent", "Bad minutes of this quarter, of nights with data.", "m", Q(bad), steps=((None, OK), (60, WARN)), decimals=0), 5),
-            (number("Left", "Minutes of this quarter that may still be bad.", "m", Q(f"clamp_min({budget} - {bad}, 0)"), steps=left, decimals=0), 5),
+            (
+                number(
+                    "Spent",
+                    "Bad minutes of this quarter, of nights with data.",
+                    "m",
+                    Q(bad),
+                    steps=((None, OK), (60, WARN)),
+                    decimals=0,
+                ),
+                5,
+            ),
+            (
+                number(
+                    "Left",
+                    "Minutes of this quarter that may still be bad.",
+                    "m",
+                    Q(f"clamp_min({budget} - {bad}, 0)"),
+                    steps=left,
+                    decimals=0,
+                ),
+                5,
+            ),
         ),
         heading="This quarter",
     )
@@ -243,7 +323,9 @@ def _quarter_nights() -> Line:
                     ],
                     Q(f"sum by (night) (sum_over_time({_BAD_MINUTES}[93d]))"),
                     Q(f"sum by (night) (count_over_time({_BAD_MINUTES}[93d]))"),
-                    Q(f'sum by (night) (max by (night, program) (max_over_time(zads_night_alerts{{cluster="public"}}[93d])) {_PUBLIC})'),
+                    Q(
+                        f'sum by (night) (max by (night, program) (max_over_time(zads_night_alerts{{cluster="public"}}[93d])) {_PUBLIC})'
+                    ),
                     sort="Night",
                     descending=True,
                     nothing="no night yet",

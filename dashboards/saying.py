@@ -25,13 +25,13 @@ def _quoted(text: str) -> str:
 
 def named(expr: str, label: str, text: str) -> str:
     """Return the expression with a label that always says the same."""
-    return f"label_replace({expr}, {_quoted(label)}, {_quoted(whole(text))}, {_quoted('')}, {_quoted('')})"
+    return f"label_replace({expr}, {_quoted(label)}, {_quoted(text)}, {_quoted('')}, {_quoted('')})"
 
 
 def number(expr: str, form: str, label: str = "text", by: str = "") -> str:
     """Return the value written into `form`, where $1 stands for it."""
     counted = f'count_values by ({by}) ("{label}", {expr})'
-    return f'label_replace({counted}, "{label}", "{whole(form)}", "{label}", "(.*)")'
+    return f'label_replace({counted}, "{label}", "{form}", "{label}", "(.*)")'
 
 
 def first(*expressions: str, by: str = "") -> str:
@@ -44,7 +44,7 @@ def duration(expr: str, label: str = "text", by: str = "", form: str = "{}") -> 
 
     def piece(low: float, high: float, unit: float, step: str, letters: str) -> str:
         within = f"{expr} >= {low:g} < {high:g}" if high else f"{expr} >= {low:g}"
-        return number(f"round(({within}) / {unit:g}{step})", form.format(f"$1 {letters}"), label, by)
+        return number(f"round(({within}) / {unit:g}{step})", whole(form.format(f"$1 {letters}")), label, by)
 
     pieces = (
         piece(0, 100, 1, "", "s"),
@@ -57,8 +57,8 @@ def duration(expr: str, label: str = "text", by: str = "", form: str = "{}") -> 
 
 def rate(expr: str, label: str = "rate", by: str = "") -> str:
     """Return bytes per second as contracts give them, in MB/s."""
-    small = number(f"round(({expr} < 95000) / 1000000, 0.01)", "$1 MB/s", label, by)
-    large = number(f"round(({expr} >= 95000) / 1000000, 0.1)", "$1 MB/s", label, by)
+    small = number(f"round(({expr} < 95000) / 1000000, 0.01)", whole("$1 MB/s"), label, by)
+    large = number(f"round(({expr} >= 95000) / 1000000, 0.1)", whole("$1 MB/s"), label, by)
     return "(" + first(small, large, by=by) + ")"
 
 

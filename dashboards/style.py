@@ -36,11 +36,11 @@ class Fill:
     PLAIN = "rgba(170, 178, 189, 0.09)"
     WARN = "#ffb91a"
     BAD = "#f55f19"
-    UNKNOWN = "#848e9c"
+    UNKNOWN = "#707a88"
 
 
 # Sizes in pixels of a screen of 1920 x 1080: docs/wall.md has the arithmetic for five metres.
-HEADLINE, NUMBER, WORD, FOOT, LINE = 104, 62, 58, 36, 30
+HEADLINE, NUMBER, WORD, FOOT, LINE = 104, 66, 57, 36, 30
 
 Steps = tuple[tuple[float | None, str], ...]
 Mapping = ValueMap | RangeMap | RegexMap | SpecialValueMap
@@ -73,6 +73,8 @@ def mappings(words: Words | None = None, nothing: str = "UNKNOWN", color: str = 
     return result
 
 
+# Incidents over time: a bar while one lasted.
+FIRING: Words = {0: Word("none", "#3a424e"), 1: Word("FIRING", WARN)}
 YES_NO: Words = {1: Word("OK", OK), 0: Word("NO", BAD)}
 UP_DOWN: Words = {1: Word("UP", OK), 0: Word("DOWN", BAD)}
 SERVICE: Words = {

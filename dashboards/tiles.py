@@ -77,4 +77,6 @@ def tile(
 
 
 def _named(words: Words) -> ValueMap:
-    return ValueMap({str(v): ValueMappingResult(text=w.text, color=w.color, index=i) for i, (v, w) in enumerate(words.items())})
+    return ValueMap(
+        {str(v): ValueMappingResult(text=w.text, color=w.color, index=i) for i, (v, w) in enumerate(words.items())}
+    )

@@ -40,12 +40,17 @@ def _oldest(severity: str) -> str:
 
 PAGE = f"time() - {_oldest('page')}"
 TICKET = f"(time() - {_oldest('ticket')}) unless on () {_firing('page')}"
-_ANSWER = '(min(up{job=~"kafka-lag|broker-egress|alert-arrival|services"}) == 1) and on () (min(zads_service_answering) == 1)'
+_ALL_SEEN = '(min(up{job=~"kafka-lag|broker-egress|alert-arrival|services"}) == 1)'
+_ANSWER = f"{_ALL_SEEN} and on () (min(zads_service_answering) == 1)"
 WELL = saying.named(f"({_ANSWER} and on () {_SEEN}) * 0", "headline", "ALL WELL") + f" unless on () {_firing('page|ticket')}"
-BLIND = (
-    saying.named(f"vector({GONE}) unless on () {_SEEN}", "headline", "BLIND")
-    + " or on () "
-    + saying.named(f"vector({GONE}) unless on () ({_firing('page|ticket')} or ({WELL}))", "headline", "CANNOT SEE ALL")
+BLIND = saying.first(
+    saying.named(f"vector({GONE}) unless on () {_SEEN}", "headline", "BLIND"),
+    saying.named(
+        f"vector({GONE}) and on () ({_ALL_SEEN} and on () (min(zads_service_answering) == 0)) unless on () {_firing('page|ticket')}",
+        "headline",
+        "NOT ALL ANSWER",
+    ),
+    saying.named(f"vector({GONE}) unless on () ({_firing('page|ticket')} or ({WELL}))", "headline", "CANNOT SEE ALL"),
 )
 
 
@@ -60,7 +65,7 @@ def _about(severity: str) -> str:
         saying.named("vector(1)", "who", "who has it is not known"),
     )
     more = saying.first(
-        saying.number(f"(count({_firing('page|ticket')}) - 1) > 0", f"· $1 more", "more"),
+        saying.number(f"(count({_firing('page|ticket')}) - 1) > 0", "· $1 more", "more"),
         "vector(1)",
     )
     return f"{since} * on () group_left (who) ({who}) * on () group_left (more) ({more})"
@@ -69,43 +74,47 @@ def _about(severity: str) -> str:
 ABOUT_PAGE = _about("page") + " * 2"
 ABOUT_TICKET = f"({_about('ticket')}) unless on () {_firing('page')}"
 ABOUT_WELL = (
-    saying.number("count(zads_service_answering == 1) + count(zads_host_answering == 1)", "$1 hosts and services answer", "since")
+    saying.number(
+        "count(zads_service_answering == 1) + count(zads_host_answering == 1)", "$1 hosts and services answer", "since"
+    )
     + f" * 0 and on () ({WELL})"
 )
-ABOUT_BLIND = (
+_silent = saying.number(f"(count(up == 0) and on () {_SEEN})", "$1 of what is asked do not answer: see Monitoring", "since")
+_why = saying.first(
+    f"{_silent} * {GONE}",
     saying.named(
-        saying.number(f"count(up == 0) and on () {_SEEN}", "no answer from $1 of what is asked: see Monitoring", "since")
-        + f" * {GONE}",
-        "headline",
-        "",
-    )
-    + f" or on () {saying.named(f'vector({GONE})', 'since', 'what is shown may be old')}"
+        f"vector({GONE}) and on () (min(zads_service_answering) == 0)", "since", "a service does not answer: see the chain"
+    ),
+    saying.named(f"vector({GONE})", "since", "what is shown may be old"),
 )
-ABOUT_BLIND = f"({ABOUT_BLIND}) and on () ({BLIND})"
+ABOUT_BLIND = f"({_why}) and on () ({BLIND})"
 
 
 _state = of("sky_state")
 SKY = saying.first(
     f"{_state} * on () group_left (text) {saying.clock(of('night_end'), form='until {}')} and on () ({_state} == 3)",
     f"{_state} * on () group_left (text) {saying.clock(of('last_upstream'), form='since {} · clouds?')} and on () ({_state} == 2)",
+    saying.named(f"({_state} == 0)", "text", whole("the Sun is up")),
+    saying.named(f"({_state} == 1)", "text", whole("the Sun is up")),
+    saying.named(f"({_state} == 4)", "text", whole("no word from there")),
     _state,
-    f"vector({GONE})",
+    saying.named(f"vector({GONE})", "text", whole("no data")),
 )
 
 _held, _tonight = f"({of('held_up')} > 0)", of("tonight")
 TONIGHT_WELL = saying.first(
-    f"{_tonight} * on () group_left (text) {saying.number(of('missing') + ' >= 0', '$1 missing')} unless on () {_held}",
-    f"{_tonight} unless on () {_held}",
+    f"{_tonight} * on () group_left (text) {saying.number(of('missing') + ' >= 0', whole('$1 missing'))} unless on () {_held}",
+    saying.named(f"({_tonight} unless on () {_held})", "text", whole("missing: not known")),
 )
-TONIGHT_HELD = f"{_tonight} * on () group_left (text) {saying.number(_held, '$1 not passed on')}"
+TONIGHT_HELD = f"{_tonight} * on () group_left (text) {saying.number(_held, whole('$1 not passed on'))}"
 TONIGHT_GONE = last_word(_tonight)
 
 _age = f"(time() - {of('last_alert')})"
 _newer = f"({of('last_upstream')} - {of('last_alert')} > 60 and on () {_held})"
 _pace = f"(1 / ({of('exposure_rate')} > 1 / 120))"
 LAST_WELL = saying.first(
-    f"{_age} * on () group_left (text) {saying.number(f'round({_pace})', f'exposures every $1 s')} unless on () {_newer}",
-    f"{_age} unless on () {_newer}",
+    f"{_age} * on () group_left (text) {saying.number(f'round({_pace})', 'exposures every $1 s')} unless on () {_newer}",
+    saying.named(f"({_age} unless on () {_newer})", "text", whole("no exposures now")),
 )
 LAST_HELD = f"{_age} and on () {_newer}"
 LAST_GONE = last_word(_age)
@@ -130,7 +139,7 @@ def _communities() -> tuple[str, str]:
     batch = "(zads:community_lag_alerts:sum > 1 <= on (community) zads:community_commit_batch)"
     late = '(ALERTS{alertname="CommunityLagging", alertstate="firing"} and timestamp(ALERTS) > time() - 30)'
     lag = saying.first(
-        saying.named(f"({batch} unless on (community) {late}) * 0 + 1", "text", f"in batch"),
+        saying.named(f"({batch} unless on (community) {late}) * 0 + 1", "text", whole("in batch")),
         saying.duration("(zads:community_lag_seconds:max > 0)", by=by),
         by=by,
     )
@@ -146,17 +155,18 @@ def _communities() -> tuple[str, str]:
     idle = f"(zads:community_lag_seconds:max == 0) * 0 + 1 and on ({by}) zads_community_connections > 0"
     line = saying.first(
         away,
-        saying.named(f"({idle})", "line", f"nothing waiting"),
+        saying.named("(zads:community_connections:max == 0) + 1", "line", whole("no connection")),
+        saying.named(f"({idle})", "line", whole("nothing waiting")),
         f'label_join(({lag}) * on ({by}) group_left (rate) {egress}, "line", "{NBSP}·{NBSP}", "text", "rate")',
         f'label_replace({egress}, "line", "{unknown}", "rate", "(.*)")',
-        saying.named("zads:community_info", "line", "no data"),
+        saying.named("zads:community_info", "line", whole("no data")),
         by=by,
     )
     tiles = f"zads:community_info * on ({by}) group_left () {shown} * on ({by}) group_left (line) ({line})"
     others = (
         f"max(({rest}) * (({rest}) > bool 2))"
         f" * on () group_left (others) {saying.number('count(zads:community_info) - 4', '$1 others', 'others')}"
-        f" * on () group_left (line) {saying.number(f'sum(({rest}) == bool 0)', '$1 on time', 'line')}"
+        f" * on () group_left (line) {saying.number(f'sum(({rest}) == bool 0)', whole('$1 on time'), 'line')}"
     )
     return tiles, others
 

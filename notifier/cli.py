@@ -6,7 +6,7 @@ import argparse
 import sqlite3
 import sys
 
-from notifier import cli_actions, cli_explain, cli_password, gallery
+from notifier import cli_actions, cli_explain, cli_mail_report, cli_password, gallery
 from notifier.channels import Channel
 from notifier.daemon import Notifier, build_channels, open_store, read_access
 from notifier.page_trial import send_test
@@ -71,6 +71,7 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     cli_explain.register(actions)
     cli_actions.register(actions)
     cli_password.register(actions)
+    cli_mail_report.register(actions)
     shown = actions.add_parser("gallery", help="write every kind of message to files")
     shown.add_argument("folder")
     shown.set_defaults(func=lambda args: gallery.main([args.folder]))

@@ -156,7 +156,7 @@ _KAFKA = (
         "impact": "No community gets alerts; they wait at IPAC. Nothing is lost before Thu 8 Jan 07:58 UTC.",
         "first": "systemctl status kafka on zads, then runbook step 2",
         "runbook_url": "docs/runbook.md#servicedown",
-        "dashboard": "zads-health",
+        "dashboard": "zads-kafka",
     },
 )
 _LASAIR = (
@@ -172,9 +172,10 @@ _LASAIR = (
         "summary": "Lasair is 41m 10s behind (12306 alerts): others are on time",
         "impact": "Only Lasair gets alerts late. It takes 0.2 MB/s of its contracted 1 MB/s. "
         "Nothing is lost before Thu 8 Jan 07:20 UTC.",
-        "first": "Its round-trip time and retransmits (Dashboard) tell a slow network from a slow reader, which is theirs: write to its contact",
+        "first": "Its round-trip time and retransmits (Dashboard) tell a slow network from a slow reader,"
+        " which is theirs: write to its contact",
         "runbook_url": "docs/runbook.md#communitylagging",
-        "dashboard": "zads-health",
+        "dashboard": "zads-community",
     },
 )
 _WAIT, _PASSED = "412 alerts wait", "16,203 alerts passed on meanwhile, none missing"

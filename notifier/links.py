@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 from notifier.model import Incident
 
-_UID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+UID = re.compile(r"[A-Za-z0-9_-]{1,64}")  # a dashboard's name
+# What a dashboard is about: the label that it takes as its variable.
+_VARIABLES = {"zads-community": "community", "zads-kafka": "host"}
+_LABEL_MOST = 100
 _LONGEST = 1000  # Slack's section takes 3,000 characters for all links together
 Link = tuple[str, str]
 
@@ -22,6 +25,16 @@ def safe(url: str) -> str | None:
     except ValueError:
         return None
     return quoted if parts.scheme in {"http", "https"} and parts.netloc and len(quoted) <= _LONGEST else None
+
+
+def _board(incident: Incident) -> str:
+    """Return the dashboard's uid, and what it is about where it can show one community or one host."""
+    uid = incident.annotations.get("dashboard", "")
+    if not UID.fullmatch(uid):
+        return "zads-health"
+    about = incident.labels.get(_VARIABLES.get(uid, ""), "")
+    query = urlencode({f"var-{_VARIABLES[uid]}": about[:_LABEL_MOST]}, errors="replace") if about else ""
+    return f"{uid}?{query}" if query else uid
 
 
 def links_of(incident: Incident, external_url: str) -> tuple[Link, ...]:
@@ -41,8 +54,7 @@ def links_of(incident: Incident, external_url: str) -> tuple[Link, ...]:
     runbook = safe(book)
     if runbook and incident.state != "resolved":
         links.append(("Runbook", runbook))
-    uid = incident.annotations.get("dashboard", "")
-    links.append(("Dashboard", f"{base}/dashboard/{uid if _UID.fullmatch(uid) else 'zads-health'}"))
+    links.append(("Dashboard", f"{base}/dashboard/{_board(incident)}"))
     if incident.state != "resolved" and incident.id > 0:
         links.append(("Silence", f"{page}#silence"))
     return tuple(links)

@@ -9,6 +9,7 @@ import html
 import time
 from collections.abc import Callable
 from typing import Any, TypeVar
+from urllib.parse import urlencode
 
 from anyio import CapacityLimiter
 from anyio.to_thread import run_sync
@@ -19,6 +20,7 @@ from starlette.routing import Route
 from notifier import page, page_api, page_history, page_incident, page_statistics, page_tv
 from notifier.dispatch import Dispatcher
 from notifier.exposition import metrics
+from notifier.links import UID
 from notifier.login import Login
 from notifier.page_frame import Visitor
 from notifier.page_state import Now, gather
@@ -169,8 +171,13 @@ class Site:
         text = await self._run(runbook_text)
         return plain("the runbook is not installed here\n", 404) if text is None else answer(runbook(text))
 
-    async def _dashboard(self, _request: Request) -> Response:
-        return RedirectResponse(f"http://{self._config.wall.listen}/", headers=headers())
+    async def _dashboard(self, request: Request) -> Response:
+        wall, uid = f"http://{self._config.wall.listen}/", request.path_params["uid"]
+        if uid == "zads-health" or not UID.fullmatch(uid):
+            return RedirectResponse(wall, headers=headers())
+        about = [(name, value) for name, value in request.query_params.multi_items() if name.startswith("var-")]
+        query = f"?{urlencode(about)}" if about else ""
+        return RedirectResponse(f"{wall}d/{uid}{query}", headers=headers())
 
     async def _refused(self, request: Request) -> Response:
         # What came may hold anything, secrets too.

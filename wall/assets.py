@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from importlib.metadata import distribution
+from importlib.metadata import PackageNotFoundError, distribution
 from importlib.resources import files
 from pathlib import Path, PurePosixPath
 
@@ -49,6 +49,10 @@ LIBRARY = {
 _A_YEAR = "public, max-age=31536000, immutable"
 
 
+class LibraryMissing(Exception):
+    """The chart library is not what it should be; the text says what to do."""
+
+
 class Asset:
     """One file. A font is kept by browsers for a year, its name has its version; the rest is asked for again each time."""
 
@@ -75,11 +79,13 @@ def _own(name: str) -> bytes:
 def _library(name: str) -> bytes:
     """Return a file of the chart library. It is found without importing the package that carries it: only data is taken."""
     path, digest = LIBRARY[name]
-    body = Path(str(distribution("youplot").locate_file(f"youplot/{path}"))).read_bytes()
+    mend = "Install the version that requirements.lock names."
+    try:
+        body = Path(str(distribution("youplot").locate_file(f"youplot/{path}"))).read_bytes()
+    except (PackageNotFoundError, OSError) as error:
+        raise LibraryMissing(f"The chart library's package youplot is not there ({error}). {mend}") from error
     if hashlib.sha256(body).hexdigest() != digest:
-        raise ValueError(
-            f"{path} of the package youplot is not uPlot 1.6.31: install the version that requirements.lock names."
-        )
+        raise LibraryMissing(f"{path} of the package youplot is not uPlot 1.6.31. {mend}")
     return body
 
 

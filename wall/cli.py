@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import sys
 
 from wall.app import application
+from wall.assets import LibraryMissing
 from wall.source import Source
 from zads import reload
 from zads.config import load
@@ -13,9 +15,14 @@ from zads.serve import serve
 
 def _serve(args: argparse.Namespace) -> int:
     config = load(args.config)
+    try:
+        app = application(Source(config))
+    except LibraryMissing as error:
+        print(error, file=sys.stderr)
+        return 1
     # The page keeps nothing: a new configuration is a new start in the same process.
     with reload.Listener(config.exporters.state_dir, "wall", args.config, reload.again):
-        return 0 if serve(application(Source(config)), config.wall.listen, grace=3) else 1
+        return 0 if serve(app, config.wall.listen, grace=3) else 1
 
 
 def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

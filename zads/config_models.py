@@ -183,6 +183,14 @@ class Community(Model):
     )
 
 
+class Contact(Model):
+    """Somebody beside the communities and who is on call: `zads contacts` prints them, the runbook says when to call them."""
+
+    role: Filled = Field(description="who this is, as the runbook says it", examples=["lead of operations"])
+    name: Text = Field("", description="the person's name", examples=["A. Person"])
+    reach: Filled = Field(description="how to reach them at night", examples=["+1 206 555 0100, lead@example.org"])
+
+
 class Host(Model):
     """A machine that is watched."""
 

@@ -337,6 +337,11 @@ class Notifier(Model):
     timezone: Zone | None = Field(
         None, description="time zone of hand-overs and quiet hours; the site's by default", examples=["America/New_York"]
     )
+    report_to: tuple[Mail, ...] = Field(
+        (),
+        description="addresses that get the night's report when `zads notify mail-report` is run (docs/report.md)",
+        examples=[["zads-list@example.org"]],
+    )
     email: Email | None = None
     slack: Slack | None = None
     pagerduty: PagerDuty | None = None

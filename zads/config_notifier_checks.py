@@ -29,6 +29,8 @@ def notifier_findings(config: Config) -> Iterator[Finding]:
             yield Finding(("notifier", "rule", index, "policy"), words, (("notifier", "policy", None, "name"),))
     yield from _persons(config)
     yield from _slack(config)
+    if notifier.report_to and notifier.email is None:
+        yield Finding(("notifier", "report_to"), "needs [notifier.email]: the report goes by its server")
     zone = ZoneInfo(notifier.timezone or config.site.timezone)
     for index, override in enumerate(notifier.overrides):
         yield from _times(("notifier", "override", index), override, zone)

@@ -15,7 +15,20 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel, Field
 from pydantic.fields import FieldInfo
 
-from zads.config_models import Community, Host, Internal, KafkaCluster, Mirror, Model, Service, Site, Slo, Stream, Thresholds
+from zads.config_models import (
+    Community,
+    Contact,
+    Host,
+    Internal,
+    KafkaCluster,
+    Mirror,
+    Model,
+    Service,
+    Site,
+    Slo,
+    Stream,
+    Thresholds,
+)
 from zads.config_notifier import Notifier
 from zads.config_programs import Alertmanager, Exporters, Prometheus, Rendered, Wall
 from zads.config_types import Kind, Unit, duration_text
@@ -32,6 +45,7 @@ class Config(Model):
     mirror: Mirror = Mirror()
     internal: Internal = Internal()
     communities: tuple[Community, ...] = Field((), alias="community")
+    contacts: tuple[Contact, ...] = Field((), alias="contact")
     hosts: tuple[Host, ...] = Field((), alias="host")
     services: tuple[Service, ...] = Field((), alias="service")
     thresholds: Thresholds = Thresholds()

@@ -63,6 +63,13 @@ class EmailChannel:
             raise self._all(missed)
         return Receipt(missed=missed)
 
+    def post(self, recipient: str, mail: EmailMessage) -> None:
+        """Send an e-mail that is about no incident, such as the night's report.
+
+        Raises DeliveryError.
+        """
+        self._transaction(recipient, mail.as_bytes(policy=SMTP))
+
     @staticmethod
     def _all(missed: dict[str, DeliveryError]) -> DeliveryError:
         """Return the error that stands for all: one that may pass is tried again for everybody."""

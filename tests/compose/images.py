@@ -44,10 +44,17 @@ def make(engine: Engine) -> None:
         path = _binary(program)
         made = f"RUN mkdir {folder} && chown {_USERS[name]} {folder}\nVOLUME {folder}\nWORKDIR {folder}\n" if folder else ""
         text = (
-            f"FROM {NAME}/base\nRUN ln -s /bin/busybox /usr/local/bin/wget\nCOPY program /bin/{program}\nCOPY share /usr/share/\n{made}"
+            f"FROM {NAME}/base\nRUN ln -s /bin/busybox /usr/local/bin/wget\nCOPY program /usr/lib/{program}\nCOPY share /usr/share/\n"
+            f"COPY start /bin/{program}\n{made}"
             f'USER {_USERS[name]}\nENTRYPOINT ["/bin/{program}"]\n'
         )
-        _build(engine, name, text, [base, str(path), str(path.stat().st_size)], lambda to, path=path: _program(path, to))
+        _build(
+            engine,
+            name,
+            text,
+            [base, str(path), str(path.stat().st_size)],
+            lambda to, path=path, name=program: _program(path, name, to),
+        )
 
 
 _KAFKA = f"""FROM {NAME}/tools
@@ -69,20 +76,16 @@ def _base(engine: Engine) -> str:
     with tempfile.TemporaryDirectory(dir=engine.folder, prefix="base-") as folder:
         tar = f"{folder}/base.tar"
         left_out = [f"--dpkgopt=path-exclude={path}" for path in _LEFT_OUT]
-        engine.run(
-            "mmdebstrap", "--variant=minbase", f"--include={','.join(_BASE)}", *left_out, suite, tar, timeout=900
-        )
+        engine.run("mmdebstrap", "--variant=minbase", f"--include={','.join(_BASE)}", *left_out, suite, tar, timeout=900)
         engine.podman("import", "-q", tar, f"{NAME}/base:{key}")
     engine.podman("tag", f"{NAME}/base:{key}", f"{NAME}/base")
     return key
 
 
 def _tools_text() -> str:
-    return (
-        f"FROM {NAME}/base\nRUN mkdir -p /usr/share/man/man1 && apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "
-        f"--no-install-recommends {' '.join(_TOOLS)} >/dev/null && apt-get clean && rm -rf /var/lib/apt/lists/*\n"
-        "COPY settings /\n"
-    )
+    install = f"DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends {' '.join(_TOOLS)} >/dev/null"
+    steps = ["mkdir -p /usr/share/man/man1", "apt-get update -qq", install, "apt-get clean", "rm -rf /var/lib/apt/lists/*"]
+    return f"FROM {NAME}/base\nRUN {' && '.join(steps)}\nCOPY settings /\n"
 
 
 def _settings() -> list[tuple[Path, str]]:
@@ -123,9 +126,14 @@ def _binary(program: str) -> Path:
     return next((paths.cache() / "packages").glob(f"*/usr/bin/{path.name}"))
 
 
-def _program(path: Path, to: Path) -> None:
-    """Copy a program, and the pages that Debian's Prometheus and Alertmanager look for in /usr/share."""
+def _program(path: Path, name: str, to: Path) -> None:
+    """Copy a program, a script that starts it, and what Debian's Alertmanager looks for: `make up` moved it to fd 9."""
     shutil.copy(path, to / "program")
+    own = "/usr/share/prometheus/alertmanager"
+    moved = name == "alertmanager" and "packages" in path.parts
+    words = f"exec 9<{own}\nexec /usr/lib/{name} --web.ui-path={own}/no-ui/" if moved else f"exec /usr/lib/{name}"
+    (to / "start").write_text(f'#!/bin/sh\n{words} "$@"\n', encoding="utf-8")
+    (to / "start").chmod(0o755)
     (to / "share").mkdir()
     pages = path.parents[1] / "share" / "prometheus"
     if pages.is_dir():

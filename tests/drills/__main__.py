@@ -6,6 +6,7 @@ Exits with 1 when something was not told, late or twice, or when anything else p
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import threading
 import time
@@ -20,6 +21,7 @@ from tests.drills.catalogue import BESIDE, DRILLS, PHASES
 from tests.drills.conduct import Conductor, Result
 from tests.drills.model import Drill
 from tests.drills.stand import NoStack, Stand
+from zads.stack import lock
 
 
 def _chosen(words: Sequence[str]) -> list[Drill]:
@@ -96,6 +98,13 @@ def main() -> int:
     except NoStack as error:
         print(error, file=sys.stderr)
         return 2
+    mine = lock.take(stand.paths.dir / "drills.lock")
+    if mine is None:
+        print(f"Process {lock.holder(stand.paths.dir / 'drills.lock')} runs drills here already.", file=sys.stderr)
+        return 2
+    # Also one that was started in the background undoes its trouble when it is ended.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
     run = _Run(stand, chosen, args.messages)
     try:
         run.all()
@@ -105,6 +114,7 @@ def main() -> int:
     finally:
         with suppress(RuntimeError):
             stand.sim("heal")
+        mine.close()
     order = {drill.name: number for number, drill in enumerate(DRILLS)}
     results = sorted(run.results, key=lambda one: order[one.drill.name])
     console.print(table.table([row for result in results for row in table.rows(result, stand.config)]))

@@ -152,7 +152,7 @@ def test_delays_are_those_of_the_alerts(report: NightReport, played: Played) -> 
 def test_what_nobody_measured_is_said_minute_by_minute(report: NightReport) -> None:
     gaps = {gap.who: gap for gap in report.gaps}
     assert {name: gap.minutes for name, gap in gaps.items()} == {"Prometheus": 10, "kafka-lag": 8, "ZADS's Kafka": 12}
-    assert "Prometheus gave nothing 11:00 to 11:10 UTC (10 minutes): everything unknown then." in _lines(report)
+    assert "Prometheus gave nothing 11:00 to 11:10 UTC (10 minutes). Unknown then: everything." in _lines(report)
 
 
 def test_a_night_that_goes_on_is_told_up_to_now(toml: Path, played: Played) -> None:

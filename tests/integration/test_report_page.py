@@ -49,7 +49,7 @@ def test_a_reader_sees_it(screen: Page) -> None:
     assert pictures.count() == 3
     assert pictures.nth(0).get_attribute("aria-label").startswith("Public alerts per second. At IPAC at most ")  # type: ignore[union-attr]
     assert "12 minutes of darkness were bad" in screen.inner_text("main")
-    assert screen.get_by_text("BAD", exact=True).is_visible()
+    assert screen.get_by_text("TROUBLE", exact=True).is_visible()
 
 
 def test_the_lines_are_there_to_be_seen(screen: Page) -> None:

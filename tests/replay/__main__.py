@@ -10,6 +10,7 @@ import os
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 
 from rich.console import Console
@@ -17,6 +18,7 @@ from rich.table import Table
 
 from tests.replay.evaluate import RULES
 from tests.replay.play import Outcome, play
+from tests.replay.record import record
 from tests.replay.scenario import Scenario
 from tests.replay.scenarios_faults import FAULTS
 from tests.replay.scenarios_quiet import QUIET
@@ -47,9 +49,10 @@ def _table(outcomes: list[Outcome]) -> Table:
 def main() -> int:
     """Play what the words choose (all), print the table, return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m tests.replay", description=__doc__)
-    parser.add_argument("words", nargs="*", help="play scenarios with one of these words in their name")
+    parser.add_argument("words", nargs="*", help="play scenarios with one of these words in their name; year: the year")
     parser.add_argument("--days", type=int, default=365, help="length of the faultless year; 0 leaves it out")
     parser.add_argument("--seed", type=int, default=1, help="of the year's weather")
+    parser.add_argument("--record", action="store_true", help="write the year's weeks into docs/replays.md")
     parser.add_argument("--rules", type=Path, default=RULES, help="folder of the rule files: to try a change of them")
     parser.add_argument("--list", action="store_true", help="print the scenarios' names")
     args = parser.parse_args()
@@ -71,8 +74,11 @@ def main() -> int:
 
     with ThreadPoolExecutor(2) as pool:
         outcomes = list(pool.map(one, chosen))
-    if args.days and not args.words:
+    if args.days and (not args.words or "year" in args.words):
+        begins = time.monotonic()
         outcomes.append(play_days(args.days, args.seed, progress, rules=args.rules.resolve()))
+        if args.record:
+            record(outcomes[-1], datetime.now(UTC).date(), (time.monotonic() - begins) / 60)
     console.print(_table(outcomes))
     return int(any(outcome.surprises for outcome in outcomes))
 

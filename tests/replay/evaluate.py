@@ -6,6 +6,7 @@ they are in Prometheus; docs/decisions/0016-replays-by-promtool.md says why noth
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import tempfile
@@ -129,7 +130,9 @@ def evaluate(
         file = Path(place) / "replay.yml"
         file.write_text(_test_file(series, step, every, seconds, groups, folder), encoding="utf-8")
         command = ["promtool", "test", "rules", str(file)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        # Memory is there, and an eighth of the time went into tidying it.
+        calm = {"GOGC": "400", **os.environ}
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=calm)
     said = done.stdout + done.stderr
     found = {float(at): frozenset[Alert]() for at in range(0, int(seconds) + 1, every)}
     blocks = list(_BLOCK.finditer(said))

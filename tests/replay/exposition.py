@@ -21,6 +21,7 @@ ROOT_RULES = "alertrules"
 OWN = ("kafka-lag", "broker-egress", "alert-arrival", "services")
 BIRTH = -30 * 86400.0  # when processes and machines were started
 PACKET = 70_000.0
+RENEWED = 60 * 86400.0
 _REASONS = ("not_avro", "truncated", "corrupt")
 
 
@@ -144,7 +145,8 @@ class Exposition:
             self.put("services", "zads_service_answering", (~gone).astype(float), **labels)
             self.put("services", "zads_service_probe_seconds", 0.01, seen=~gone, **labels)
             if part == "public":
-                expiry = self.since(60 * 86400.0)
+                # Good for 90 days, renewed after 60.
+                expiry = (np.floor(self.times / RENEWED) + 1.5) * RENEWED - self._origin
                 self.put("services", "zads_service_certificate_expiry_timestamp_seconds", expiry, **labels)
             if not roles[name].process:
                 continue

@@ -2,12 +2,46 @@
 
 from __future__ import annotations
 
+from datetime import date
 from itertools import groupby
+from pathlib import Path
 
 import pytest
 
+from tests.replay.record import record
 from tests.replay.scenario import DAY
-from tests.replay.year import LOST, play_days, weather
+from tests.replay.told import Told
+from tests.replay.year import LOST, judge_days, play_days, scenario, weather
+
+
+def _ticket(day: float, name: str = "UpstreamSilent", severity: str = "ticket") -> Told:
+    return Told({"alertname": name, "severity": severity}, day * DAY, day * DAY + 60)
+
+
+def test_each_week_is_counted_by_itself() -> None:
+    """One ticket in each week is well; two in one are not, however quiet the others; nor is any page."""
+    year = scenario(28, 1)
+    assert not judge_days(year, [_ticket(1), _ticket(8), _ticket(15), _ticket(27.9), _ticket(2, severity="info")]).surprises
+    assert judge_days(year, [_ticket(8), _ticket(13.9, "AlertsArrivingSlowly")]).surprises == [
+        "2 tickets in week 2 (UpstreamSilent 1, AlertsArrivingSlowly 1)"
+    ]
+    assert judge_days(year, [_ticket(3, "HostDown", "page")]).surprises == ["page HostDown on day 3.00"]
+
+
+def test_the_year_is_written_down_week_by_week(tmp_path: Path) -> None:
+    """Between the document's marks, the rest untouched; a document without the marks is an error."""
+    outcome = judge_days(scenario(14, 1), [_ticket(8), _ticket(9, severity="info"), _ticket(10, severity="info")])
+    document = tmp_path / "replays.md"
+    document.write_text("before\n<!-- year: begin -->\nold\n<!-- year: end -->\nafter\n")
+    record(outcome, date(2026, 11, 25), 31.0, document)
+    text = document.read_text()
+    assert text.startswith("before\n<!-- year: begin -->\nPlayed on 2026-11-25 in 31 minutes, 14 days, weather 1: ")
+    assert "0 pages, 1 ticket, 2 notes;\nno week has more than 1 ticket." in text
+    assert "| - | UpstreamSilent | UpstreamSilent 2 |\n<!-- year: end -->\nafter\n" in text
+    assert "old" not in text
+    document.write_text("nothing")
+    with pytest.raises(ValueError, match="has no place"):
+        record(outcome, date(2026, 11, 25), 31.0, document)
 
 
 @pytest.mark.timeout(600)

@@ -106,3 +106,41 @@ def _filled(text: str, values: dict[str, str]) -> str:
     for name in sorted(values, key=len, reverse=True):
         text = text.replace(f"${{{name}}}", values[name]).replace(f"${name}", values[name])
     return text
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What a tile shows of one series: its name, its word (empty for a number), the colour that is fixed for it."""
+
+    name: str
+    word: str
+    color: str
+    value: float
+
+
+def tile(panel: dict[str, Any], prometheus: Prometheus) -> list[Shown]:
+    """Return what a stat panel without variables shows now; nothing means its noValue."""
+    result = []
+    for target in panel["targets"]:
+        look = _look(panel, target["refId"])
+        words = {k: v for m in look["mappings"] if m["type"] == "value" for k, v in m["options"].items()}
+        for series in prometheus.now(target["expr"]):
+            name = re.sub(r"\{\{(\w+)\}\}", lambda label, of=series["metric"]: of.get(label[1], ""), target["legendFormat"])
+            value = float(series["value"][1])
+            word = words.get(f"{value:g}", {})
+            color = word.get("color") or look.get("color", {}).get("fixedColor", "")
+            result.append(Shown(plain(name), word.get("text", ""), color, value))
+    return result
+
+
+def plain(text: str) -> str:
+    """Return the text with each run of spaces, of any kind, as one space."""
+    return re.sub(r"\s+", " ", text).strip()
+
+
+def _look(panel: dict[str, Any], ref: str) -> dict[str, Any]:
+    look = dict(panel["fieldConfig"]["defaults"])
+    for override in panel["fieldConfig"]["overrides"]:
+        if override["matcher"] == {"id": "byFrameRefID", "options": ref}:
+            look.update({p["id"]: p["value"] for p in override["properties"]})
+    return look

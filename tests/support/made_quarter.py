@@ -65,7 +65,9 @@ def make() -> Made:
                     when,
                     buckets[edge] + round(came * fast[index]),
                 )
-            made.put('zads_community_egress_bytes_total{community="lasair",source="wire"}', when, (taken + round(came)) * 1000)
+            made.put(
+                'zads_community_egress_bytes_total{community="lasair",source="wire"}', when, (taken + round(came)) * 1000
+            )
             # Lasair leaves 100 of a batch of 250; on the slow night 5,000 wait for an hour and a half.
             behind = late and dusk + 3600 <= when < dusk + 9000
             made.put('zads:community_lag_seconds:max{community="lasair"}', when, 5400 if behind else 40)

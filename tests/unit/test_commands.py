@@ -78,7 +78,11 @@ def test_what_zads_toml_says_goes_before(severity: str) -> None:
 def test_the_example_says_no_severity_and_pages_for_what_is_ours() -> None:
     text = (ROOT / "zads.toml").read_text(encoding="utf-8")
     assert "severity" not in text
-    assert _severities(load(ROOT / "zads.toml")) == {"kafka-public": "page", "mirrormaker": "page", "kafka-upstream": "ticket"}
+    assert _severities(load(ROOT / "zads.toml")) == {
+        "kafka-public": "page",
+        "mirrormaker": "page",
+        "kafka-upstream": "ticket",
+    }
 
 
 def test_a_site_is_told_its_own_units() -> None:
@@ -123,7 +127,9 @@ def test_no_rule_knows_a_unit_or_the_stack() -> None:
     for rule in read_rules(ROOT / "alertrules"):
         text = rule.annotations.get("first", "")
         assert "zads stack" not in text and "zads sim" not in text, rule.name
-        own = re.sub(r"\{\{ with [^}]*(\{of[^}]*\}[^}]*)?\}\}\{\{ \. \| first \| label .*?\{\{ else \}\}.*?\{\{ end \}\}", "", text)
+        own = re.sub(
+            r"\{\{ with [^}]*(\{of[^}]*\}[^}]*)?\}\}\{\{ \. \| first \| label .*?\{\{ else \}\}.*?\{\{ end \}\}", "", text
+        )
         assert not re.search(r"(systemctl|journalctl)[^;,]*(\$labels\.(service|job)|zads-|kafka|mirror)", own) or (
             "service" in rule.labels  # the last resort, without anything from zads.toml
         ), f"{rule.name}: {own}"

@@ -58,6 +58,16 @@ FOREIGN = {
 }
 # Labels that Prometheus adds to what it scrapes, and those that the rules' own series carry.
 TARGET_LABELS = {"job", "host", "instance", "service"}
+# By a dashboard's uid the titles of its panels; a row is none.
+PANELS = {
+    board["uid"]: {
+        panel["title"]
+        for row in board["panels"]
+        for panel in (row, *row.get("panels", ()))
+        if panel["type"] != "row" and panel["title"]
+    }
+    for board in (json.loads(file.read_text(encoding="utf-8")) for file in (ROOT / "dashboards" / "json").glob("*.json"))
+}
 # Who may wake somebody: DESIGN.md, section 7, and nothing else. A service's severity comes from zads.toml.
 PAGES = {
     "AlertsArrivingSlowly",
@@ -73,6 +83,15 @@ PAGES = {
 }
 # About everything, so about no one service, community or host.
 ABOUT_ALL = {"CommunitiesBehind", "MonitoringBlind", "Watchdog"}
+
+
+def test_communities_and_hosts_lead_to_their_own_dashboard() -> None:
+    """A message about one community opens that one's, one about a machine or a service Kafka's node."""
+    for _, rule in ALERTS:
+        board = rule["annotations"]["dashboard"]
+        if "label" in rule["expr"] and "community_info" in rule["expr"]:
+            assert board == "zads-community", rule["alert"]
+        assert board != "zads-kafka" or "community_info" not in rule["expr"]
 
 
 def _templates(rule: dict[str, Any]) -> Iterator[str]:
@@ -126,8 +145,7 @@ def test_every_alert_is_whole(file: str, rule: dict[str, Any]) -> None:
     assert anchor == rule["alert"].lower()
     headings = re.findall(r"^## (\w+)", (ROOT / "docs" / "runbook.md").read_text(encoding="utf-8"), re.MULTILINE)
     assert anchor in {heading.lower() for heading in headings}, f"{file}: no heading {anchor} in the runbook"
-    board = json.loads((ROOT / "dashboards" / "json" / f"{notes['dashboard']}.json").read_text(encoding="utf-8"))
-    assert notes["panel"] in {panel["title"] for panel in board["panels"]}
+    assert notes["panel"] in PANELS[notes["dashboard"]], f"{notes['dashboard']} has no panel {notes['panel']!r}"
     # The notifier subtracts it from Prometheus' own time to say since when.
     waits = parse_duration(rule.get("for", "0s"))
     assert notes.get("pending", "0") == f"{waits:.0f}"
@@ -231,6 +249,26 @@ def test_a_message_reads_on_a_locked_phone(alert: dict[str, Any]) -> None:
     assert subject.lower() in beginning or labels["headline"].split()[0].lower() in beginning, notes["summary"]
     assert len(notes["summary"]) <= 120
     assert notes["impact"].endswith("."), notes["impact"]
+
+
+@pytest.mark.parametrize("alert", [a for _, e in _tested() for a in e], ids=lambda a: a["exp_labels"]["headline"])
+def test_a_summary_has_a_number_with_its_unit(alert: dict[str, Any]) -> None:
+    """How long, since when, how many of what; what is told to nobody may do without."""
+    if alert["exp_labels"]["headline"] not in {"WATCHDOG", *NO_NUMBER}:
+        summary = alert["exp_annotations"]["summary"]
+        assert re.search(r"since \d\d:\d\d UTC|at \d\d:\d\d UTC|\d ?(s|m|min|h|d|%|MB/s|[a-z]{3,})\b|\d%", summary), summary
+
+
+# What it says has no measure: who follows no time server, a unit's state, a certificate that has ended.
+NO_NUMBER = {
+    "CLOCK SKEWED",
+    "CONFIG REJECTED",
+    "CERTIFICATE EXPIRES",
+    "KAFKA RECOVERING",
+    "MIRRORMAKER RECOVERING",
+    "MIRROR TASK FAILED",
+    "SCHEMA CHANGED",
+}
 
 
 def test_alerts_name_what_they_are_about() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
 from pathlib import Path
 
@@ -10,13 +11,16 @@ import pytest
 import yaml
 
 from notifier.runbook import runbook as page
+from zads.cli import build_parser
+from zads.contacts_cli import ROLES
 from zads.metrics import METRICS
 from zads.runbook import read_rules, runbook_text, section
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = runbook_text() or ""
 RULES = read_rules(ROOT / "alertrules")
-ALERTS = sorted({rule.name for rule in RULES if rule.alert})
+# RecordRenewed is told by the notifier itself, by no rule.
+ALERTS = sorted({rule.name for rule in RULES if rule.alert} | {"RecordRenewed"})
 PARTS = ("Means", "Affected", "Check", "Fix", "Call")
 DOCS = sorted((ROOT / "docs").glob("*.md"))
 
@@ -59,6 +63,27 @@ def test_each_alert_is_checked_by_two_commands(alert: str) -> None:
     for command in commands:
         assert command.split()[0] in {"zads", "ps", "df", "ip", "timedatectl", "systemctl", "curl", "ss"}, command
         assert not re.search(r"YYYYMMDD|NAME|HOST|PID|\.\.\.", command), command
+
+
+def test_each_check_is_a_command_that_zads_takes() -> None:
+    """Each subcommand exists and takes these arguments, up to a pipe; where it is piped to is of the system."""
+    parser = build_parser()
+    known = {"grep", "head", "tail", "sort"}
+    for alert in ALERTS:
+        for command in _commands(alert):
+            words = shlex.shlex(command, posix=True, punctuation_chars="|")
+            words.whitespace_split = True
+            first, *rest = " ".join(shlex.quote(w) if w != "|" else w for w in words).split(" | ")
+            if first.startswith("zads "):
+                assert callable(parser.parse_args(shlex.split(first)[1:]).func), command
+            assert all(part.split()[0] in known for part in rest), command
+
+
+def test_whom_to_call_is_printed_and_nowhere_else() -> None:
+    """Each role that the runbook calls is one that `zads contacts` prints."""
+    assert "/etc/zads/contacts" not in TEXT and "`zads contacts`" in TEXT
+    for role in ROLES:
+        assert re.search(rf"\*\*Call:\*\*[^\n]*{re.escape(role)}", TEXT, re.IGNORECASE), role
 
 
 def test_what_the_checks_ask_prometheus_is_promql_of_known_series(tmp_path: Path) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
+import queue
 import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from concurrent.futures import TimeoutError as TooLate
 from dataclasses import dataclass
 from typing import Any
@@ -21,7 +22,7 @@ _TIMEOUT = 8.0
 _PATIENCE = 12.0  # for an answer that waits behind others
 _KEEP, _KEEP_MOST = 4.0, 60.0
 _MOST_BYTES = 16_000_000
-_MOST_KEPT = 600
+_SWEEP = 30.0
 _CHUNK = 65536
 
 
@@ -63,6 +64,32 @@ def label_values(label: str, metric: str, start: float, stop: float) -> Question
     return Question(f"label/{label}/values", (*match, *times), 20.0)
 
 
+class _Hands:
+    """Threads that ask. They are daemons: a server that ends does not wait for a Prometheus that hangs."""
+
+    def __init__(self, count: int) -> None:
+        self._waiting: queue.SimpleQueue[tuple[Future[Answer], Callable[[], Answer]]] = queue.SimpleQueue()
+        self._free = count
+
+    def do(self, work: Callable[[], Answer]) -> Future[Answer]:
+        """Return what the work will answer; called under the asker's lock."""
+        future: Future[Answer] = Future()
+        self._waiting.put((future, work))
+        if self._free:
+            self._free -= 1
+            threading.Thread(target=self._work, name="ask", daemon=True).start()
+        return future
+
+    def _work(self) -> None:
+        while True:
+            future, work = self._waiting.get()
+            try:
+                future.set_result(work())
+            except Exception as error:
+                _LOG.exception("a question failed")
+                future.set_result(Answer(error=f"The question failed: {error}"))
+
+
 class Asker:
     """Asks, and remembers since when nobody answers. Nothing is asked while nobody looks."""
 
@@ -74,7 +101,8 @@ class Asker:
         self._session.trust_env = False  # a proxy of the environment has no business between the wall and Prometheus
         adapter = requests.adapters.HTTPAdapter(pool_connections=1, pool_maxsize=_SIDE_BY_SIDE)
         self._session.mount("http://", adapter)
-        self._pool = ThreadPoolExecutor(_SIDE_BY_SIDE, thread_name_prefix="ask")
+        self._hands = _Hands(_SIDE_BY_SIDE)
+        self._swept = 0.0
         self._lock = threading.Lock()
         self._kept: dict[Question, tuple[Future[Answer], float]] = {}
         self._seen_at: float | None = None
@@ -105,18 +133,14 @@ class Asker:
         with self._lock:
             now = self._clock()
             future, at = self._kept.get(question, (None, 0.0))
-            if future is not None and 0 <= now - at <= question.keep:
+            if future is not None and 0 <= now - at <= _kept_for(question, future):
                 return future
-            if len(self._kept) >= _MOST_KEPT:
-                self._forget(now)
-            future = self._pool.submit(self._answer, question)
+            if not 0 <= now - self._swept <= _SWEEP:
+                self._kept = {q: (f, at) for q, (f, at) in self._kept.items() if 0 <= now - at <= q.keep}
+                self._swept = now
+            future = self._hands.do(lambda: self._answer(question))
             self._kept[question] = (future, now)
             return future
-
-    def _forget(self, now: float) -> None:
-        self._kept = {q: (f, at) for q, (f, at) in self._kept.items() if 0 <= now - at <= q.keep}
-        for question in list(self._kept)[: max(0, len(self._kept) - _MOST_KEPT + 1)]:
-            del self._kept[question]
 
     def _answer(self, question: Question) -> Answer:
         try:
@@ -155,6 +179,11 @@ class Asker:
         if question.path.startswith("label/"):
             return self._session.get(url, params=list(question.form), timeout=_TIMEOUT, stream=True)
         return self._session.post(url, data=list(question.form), timeout=_TIMEOUT, stream=True)
+
+
+def _kept_for(question: Question, future: Future[Answer]) -> float:
+    """Return how long an answer is news: a failure never longer than the quickest of them."""
+    return min(_KEEP, question.keep) if future.done() and future.result().error else question.keep
 
 
 def _read(status: int, body: bytes) -> Answer:

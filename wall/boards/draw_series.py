@@ -7,12 +7,29 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from wall.boards import fields, reduce, units
-from wall.boards.frames import Field, Frame
+from wall.boards.frames import Cell, Field, Frame
 from wall.boards.times import Range
 
 _MOST_LINES = 60
 _MOST_ROWS = 60
+_NEWS = 120.0  # seconds: a line that ended before has nothing to say of now
 _DASHES: tuple[list[int], ...] = ([], [10, 5], [2, 4], [12, 4, 2, 4])
+
+
+class _Grid:
+    """The times of a chart; what is not one of them has no place. A line that ends before `stale` has no newest value."""
+
+    def __init__(self, times: Sequence[float], stale: float) -> None:
+        self._place, self._count, self.stale = {round(at * 1000): n for n, at in enumerate(times)}, len(times), stale
+
+    def values(self, times: Sequence[Cell], numbers: Sequence[float | None], by: float) -> list[float | None]:
+        """Return a line's values, one for each time of the chart."""
+        result: list[float | None] = [None] * self._count
+        for at, value in zip(times, numbers, strict=False):
+            spot = self._place.get(round(at)) if isinstance(at, float) else None
+            if spot is not None and value is not None and math.isfinite(value):
+                result[spot] = float(f"{value / by:.5g}")
+        return result
 
 
 def lines(panel: Mapping[str, Any], frames: Sequence[Frame], span: Range, step: float) -> dict[str, Any]:
@@ -23,8 +40,8 @@ def lines(panel: Mapping[str, Any], frames: Sequence[Frame], span: Range, step: 
     times = sorted(
         {at for frame in frames for f in frame.fields if f.kind == "time" for at in f.values if isinstance(at, float)}
     )
-    times = _grid([at / 1000 for at in times], step)
-    place = {round(at * 1000): index for index, at in enumerate(times)}
+    times = _steady([at / 1000 for at in times], step)
+    grid = _Grid(times, span.stop - max(_NEWS, 3 * step))
     axes: dict[str, dict[str, Any]] = {}
     drawn = []
     for index, ((frame, column), config) in enumerate(list(zip(columns, configs, strict=True))[:_MOST_LINES]):
@@ -33,7 +50,7 @@ def lines(panel: Mapping[str, Any], frames: Sequence[Frame], span: Range, step: 
             axes[unit] = _axis(
                 unit, config, [c for (_, c), k in zip(columns, configs, strict=True) if (k.get("unit") or "short") == unit]
             )
-        drawn.append(_line(config, frame, column, index, axes[unit], place, len(times), legend.get("calcs") or ()))
+        drawn.append(_line(config, frame, column, index, axes[unit]["by"], grid, legend.get("calcs") or ()))
     more = len(columns) - _MOST_LINES
     return {
         "times": times,
@@ -51,7 +68,7 @@ def lines(panel: Mapping[str, Any], frames: Sequence[Frame], span: Range, step: 
     }
 
 
-def _grid(times: list[float], step: float) -> list[float]:
+def _steady(times: list[float], step: float) -> list[float]:
     """Return all times of the grid between the first and the last, so that what is missing is a gap in the line."""
     if len(times) < 2 or step <= 0:
         return times
@@ -97,38 +114,20 @@ def _bound(value: Any, scale: units.Scale) -> float | None:
 
 
 def _line(
-    config: Mapping[str, Any],
-    frame: Frame,
-    column: Field,
-    index: int,
-    axis: Mapping[str, Any],
-    place: Mapping[int, int],
-    count: int,
-    calcs: Sequence[str],
+    config: Mapping[str, Any], frame: Frame, column: Field, index: int, by: float, grid: _Grid, calcs: Sequence[str]
 ) -> dict[str, Any]:
-    custom, values = config.get("custom") or {}, [None] * count
-    numbers: list[float | None] = list(values)
+    custom = config.get("custom") or {}
     times = next((f.values for f in frame.fields if f.kind == "time"), ())
-    for at, value in zip(times, column.numbers(), strict=False):
-        spot = place.get(round(at)) if isinstance(at, float) else None
-        if spot is not None and value is not None and math.isfinite(value):
-            numbers[spot] = float(f"{value / axis['by']:.5g}")
-    style, mode = custom.get("lineStyle") or {}, (config.get("color") or {}).get("mode", "palette-classic")
-    dash = (
-        style.get("dash") or ([10, 10] if style.get("fill") == "dash" else [2, 6])
-        if style.get("fill") in {"dash", "dot"}
-        else None
-    )
-    newest = column.values[-1] if column.values else None
+    mode = (config.get("color") or {}).get("mode", "palette-classic")
+    newest, last = (column.values[-1], times[-1]) if column.values and times else (None, None)
+    own = fields.PALETTE[index % len(fields.PALETTE)]
+    over = not isinstance(last, float) or last / 1000 < grid.stale
     return {
         "name": fields.name(config, column),
-        "values": numbers,
-        "axis": axis["unit"],
-        "color": fields.shade(config, newest, index)
-        if mode != "palette-classic"
-        else fields.PALETTE[index % len(fields.PALETTE)],
-        # Beyond the palette colours come again, with dashes: nobody has to tell two lines apart by colour alone.
-        "dash": dash if dash is not None else _DASHES[index // len(fields.PALETTE) % len(_DASHES)],
+        "values": grid.values(times, column.numbers(), by),
+        "axis": str(config.get("unit") or "short"),
+        "color": own if mode == "palette-classic" else fields.shade(config, newest, index),
+        "dash": _dash(custom.get("lineStyle") or {}, index),
         "width": custom.get("lineWidth", 1),
         "fill": custom.get("fillOpacity", 0),
         "style": custom.get("drawStyle", "line"),
@@ -136,9 +135,16 @@ def _line(
         "points": custom.get("showPoints", "auto"),
         "join": bool(custom.get("spanNulls")),
         "hidden": bool((custom.get("hideFrom") or {}).get("viz")),
-        "now": _word(config, "lastNotNull", column),
+        "now": "no data" if over else _word(config, "lastNotNull", column),
         "calcs": [_word(config, name, column) for name in calcs],
     }
+
+
+def _dash(style: Mapping[str, Any], index: int) -> list[int]:
+    """Return the line's dashes. Beyond the palette, colours come again with dashes: no two lines differ by colour alone."""
+    if style.get("fill") in {"dash", "dot"}:
+        return list(style.get("dash") or ([10, 10] if style["fill"] == "dash" else [2, 6]))
+    return _DASHES[index // len(fields.PALETTE) % len(_DASHES)]
 
 
 def _word(config: Mapping[str, Any], calc: str, column: Field) -> str:

@@ -76,7 +76,7 @@ def _none(panel: Mapping[str, Any]) -> dict[str, Any]:
         "share": 0.0,
         "steps": [],
     }
-    return {**tile, "look": "unknown" if unknown else "calm"}
+    return {**tile, "plain": True, "look": "unknown" if unknown else "calm"}
 
 
 def look(said: Shown, value: Cell) -> str:

@@ -83,6 +83,7 @@ class Panel:
             "description": self._put(str(self.source.get("description") or ""), {}, promql=False),
             "place": [int(place.get(k, 0)) for k in ("x", "y", "w", "h")],
             "bare": bool(self.source.get("transparent")),
+            "nothing": str(((self.source.get("fieldConfig") or {}).get("defaults") or {}).get("noValue") or ""),
             "error": self.said,
         }
         if self.source.get("timeFrom") and not self.source.get("hideTimeOverride"):

@@ -10,7 +10,7 @@ export function series(body, view, marks) {
   const chart = kept(body, key, view, marks, lineOptions);
   tell(chart.root, "aria-label", `${view.title || "chart"}: ${view.says}`);
   chart.plot.setData([view.times, ...stacked(view)]);
-  legend(chart, view, null);
+  legend(chart, view, chart.plot.cursor.idx ?? null);
   say(chart.nothing, view.lines.some((line) => line.values.some((v) => v !== null)) ? "" : "no data");
 }
 
@@ -243,7 +243,7 @@ function legend(chart, view, index) {
   look(chart.list, `legend${view.legend.mode === "table" ? " rows" : ""}`);
   children(chart.list, [...rows, { at }], () => {
     const item = part("span", "item");
-    item.append(part("i"), part("span", "who"), part("b"));
+    item.append(part("i"), part("span", "who"), " ", part("b"));
     return item;
   }, (item, { line, words, at: when }) => {
     const [swatch, who, value] = item.children;

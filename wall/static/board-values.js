@@ -24,7 +24,7 @@ export function stat(body, view) {
     const beside = named && valued && data.text.trim() && !data.line && low < spoken(view.sizes.titleSize || 16) * 1.2 + spoken(view.sizes.valueSize || 24) * 1.15 + 8;
     look(tile, `tile ${data.look}${loud ? " filled" : ""}${beside ? " beside" : ""}${view.sizes.titleSize > view.sizes.valueSize ? " headed" : ""}`);
     set(tile, "--edge", filled ? data.color : "transparent");
-    set(tile, "--ink", loud ? ink(data.color) : view.colorMode === "value" && data.look !== "unknown" ? data.color : "");
+    set(tile, "--ink", loud ? ink(data.color) : view.colorMode === "value" && data.look !== "unknown" && !data.plain ? data.color : "");
     set(tile, "--value", view.sizes.valueSize ? `${view.sizes.valueSize / 10}rem` : "");
     set(tile, "--name", view.sizes.titleSize ? `${view.sizes.titleSize / 10}rem` : "");
     const name = tile.querySelector(".name"), value = tile.querySelector(".value");

@@ -152,7 +152,7 @@ function draw(panel, view, top, data) {
     tell(a, "href", link.url);
   });
   body.hidden = Boolean(blind || error);
-  say(said, blind ? "UNKNOWN · no data" : error || view.note || "");
+  say(said, blind ? (/UNKNOWN|BLIND/.test(view.nothing) ? view.nothing : "UNKNOWN") : error || view.note || "");
   look(said, blind || error ? "said loud" : "said");
   if (!body.hidden && DRAW[view.type]) DRAW[view.type](body, view, data.marks);
 }

@@ -21,7 +21,8 @@ _EPILOG = """exit code: 0 written, 1 nothing can be said (Prometheus away, nothi
 docs/report.md explains each figure."""
 
 
-def _asked(text: str) -> str | Quarter:
+def night_or_quarter(text: str) -> str | Quarter:
+    """Take an argument that names a night or a quarter."""
     from zads.report.asked import parse
 
     try:
@@ -80,7 +81,7 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     parser.add_argument(
         "which",
         nargs="?",
-        type=_asked,
+        type=night_or_quarter,
         metavar="NIGHT|QUARTER",
         help="20261125 (UT date, as in topic names), last (the night that ended last), tonight, or 2026Q4; "
         "without it the night that began last",

@@ -11,7 +11,7 @@ from markupsafe import Markup
 from zads.report import plots
 from zads.report.document import Document, Line, Plot
 
-_WORDS = {"well": "WELL", "warn": "LOOK", "bad": "BAD", "unknown": "UNKNOWN"}
+_WORDS = {"well": "ALL WELL", "warn": "LOOK CLOSER", "bad": "TROUBLE", "unknown": "UNKNOWN"}
 
 
 @lru_cache(maxsize=1)
@@ -39,8 +39,10 @@ def _drawn(plot: Plot, name: str) -> dict[str, Markup]:
     return {"wide": Markup(wide), "narrow": Markup(narrow)}  # noqa: S704  pygal escapes what it writes
 
 
-def page(document: Document) -> str:
-    """Return the page."""
+def page(document: Document, *, with_plots: bool = True) -> str:
+    """Return the page; without plots it has their words alone, for e-mail programs, which drop SVG."""
+    if not with_plots:
+        return _template().render(document=document, drawn={}, word=_WORDS.get(document.mood, ""), id=id)
     drawn = {
         id(plot): _drawn(plot, f"p{one}-{two}")
         for one, section in enumerate(document.sections)

@@ -20,6 +20,7 @@ _STAGES = {
     "total": "in all",
 }
 _ROWS = 25
+_SHORT = 180.0  # seconds: a plot of less has seconds
 _CLEAR = 0.85
 
 
@@ -34,7 +35,7 @@ def kind(report: NightReport) -> str:
     if report.observed is None:
         return f"What kind of night it was is unknown: nobody saw whether alerts came in its {hours}."
     unseen = max(0.0, dark - report.seen)
-    but = f" ({say.hours(unseen)} h of it nobody saw)" if unseen > 360 else ""
+    but = f" ({say.lasting(unseen)} of it nobody saw)" if unseen > 360 else ""
     share = report.observed / dark
     partly = unseen > 0.1 * dark
     if not report.observed:
@@ -91,7 +92,7 @@ def mood(report: NightReport) -> str:
 def _notes(report: NightReport) -> Iterable[str]:
     for gap in report.gaps:
         verb = {"IPAC's Kafka": "could not be read", "ZADS's Kafka": "could not be read"}.get(gap.who, "gave nothing")
-        yield f"{gap.who} {verb} {say.stretches(gap.stretches)} UTC ({say.minutes(gap.minutes)}): {gap.what} unknown then."
+        yield f"{gap.who} {verb} {say.stretches(gap.stretches)} UTC ({say.minutes(gap.minutes)}). Unknown then: {gap.what}."
     yield from report.remarks
     if report.sampled is not None and report.sampled < 0.99:
         yield f"At times only {100 * report.sampled:.0f} % of the packets were decoded: exposures and delays are of these."
@@ -136,7 +137,7 @@ def _programs(report: NightReport) -> Section:
         ),
         shown=report.shown,
         apart=900.0,
-        bad=tuple(Span(one.start.timestamp(), one.end.timestamp()) for one in report.incidents),
+        bad=_bad_spans(report),
         unseen=tuple(stretch for gap in report.gaps if gap.who in _BLINDS for stretch in gap.stretches),
     )
     table = Table(heads, tuple(rows), bad=frozenset(bad))
@@ -144,6 +145,10 @@ def _programs(report: NightReport) -> Section:
 
 
 _BLINDS = {"Prometheus", "alert-arrival", "IPAC's Kafka", "ZADS's Kafka"}
+
+
+def _bad_spans(report: NightReport) -> tuple[Span, ...]:
+    return tuple(Span(one.start.timestamp(), one.end.timestamp()) for one in report.incidents)
 
 
 def _rates_words(report: NightReport) -> str:
@@ -187,6 +192,7 @@ def _delays(report: NightReport) -> Section:
         apart=900.0,
         scale=60.0,
         limit=(f"goal {goal}", report.delay_goal),
+        bad=_bad_spans(report),
         unseen=tuple(stretch for gap in report.gaps if gap.who in _BLINDS for stretch in gap.stretches),
     )
     heads = ("stage", "half within", "95 % within", "99 % within", "goal", "in goal")
@@ -259,8 +265,11 @@ def _lags(report: NightReport) -> tuple[Plot, ...]:
     rest = f" {len(known) - len(drawn)} others stayed below." if len(known) > len(drawn) else ""
     blind = {"Prometheus", "kafka-lag"}
     unseen = tuple(stretch for gap in report.gaps if gap.who in blind for stretch in gap.stretches)
-    title = "Minutes that the oldest unread alert waited"
-    return (Plot(title, f"{says}.{rest}", lines, report.shown, 150.0, scale=60.0, unseen=unseen),)
+    short = max(known[name].worst_lag or 0.0 for name in drawn) < _SHORT
+    title = f"{'Seconds' if short else 'Minutes'} that the oldest unread alert waited"
+    scale = 1.0 if short else 60.0
+    bad = _bad_spans(report)
+    return (Plot(title, f"{says}.{rest}", lines, report.shown, 150.0, scale=scale, bad=bad, unseen=unseen),)
 
 
 def _downtime(report: NightReport) -> Section:

@@ -6,9 +6,7 @@ Docs: https://www.pygal.org/en/stable/documentation/configuration/
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
 from xml.etree import ElementTree
 
 import pygal
@@ -22,13 +20,19 @@ DASHES = {"solid": "", "dots": "1 5", "dashes": "9 5", "long": "16 5", "dashdots
 BAD, UNSEEN, LIMIT = "#d1480a", "#8b93a1", "#5b6470"
 _TICKS = (1, 2, 5, 10)
 _HOUR, _DAY = 3600, 86400
+_SLIVER = 55.0  # seconds
 _GRID = "#e6e8ec"
 _SVG = "{http://www.w3.org/2000/svg}"
 
 Points = list[tuple[float, float | None]]
 
 
-def _style(colours: Sequence[str]) -> Style:
+def _stroke(colour: str, width: float, dashes: str) -> str:
+    more = f";stroke-dasharray:{dashes};stroke-linecap:round" if dashes else ""
+    return f"fill:none;stroke:{colour};stroke-width:{width};stroke-linejoin:round{more}"
+
+
+def _style() -> Style:
     return Style(
         background="transparent",
         plot_background="transparent",
@@ -42,7 +46,6 @@ def _style(colours: Sequence[str]) -> Style:
         font_family="Inter, system-ui, -apple-system, 'Segoe UI', 'DejaVu Sans', sans-serif",
         label_font_size=13,
         major_label_font_size=13,
-        colors=tuple(colours),
         opacity="1",
         opacity_hover="1",
         transition="0s",
@@ -136,26 +139,29 @@ def draw(plot: Plot, name: str, size: tuple[int, int]) -> str:
     labels = ticks(_top(plot))
     high, shown = labels[-1], plot.shown
     bad = within(plot.bad, [shown])
-    shades = [(UNSEEN, without(within(plot.unseen, [shown]), bad)), (BAD, bad)]
-    layers: list[tuple[Points, dict[str, Any], str]] = []
-    for colour, stretches in shades:
+    # Slivers beside a bad stretch are rounding: minutes end at other seconds.
+    unseen = [one for one in without(within(plot.unseen, [shown]), bad) if one.seconds >= _SLIVER]
+    shades = [
+        (f"fill:url(#hatch-{name});fill-opacity:1;stroke:none", unseen),
+        (f"fill:{BAD};fill-opacity:.22;stroke:none", bad),
+    ]
+    layers: list[tuple[Points, str]] = []  # each with what its look is
+    for look, stretches in shades:
         boxes = [
             point for one in stretches for point in _box(one.start, max(one.end, one.start + shown.seconds / 400), high)
         ]
-        layers.append((boxes, {"fill": True, "stroke_style": {"width": 0}}, colour))
+        layers.append((boxes, look))
     if plot.limit and plot.limit[1] / plot.scale <= high:
         level = plot.limit[1] / plot.scale
-        layers.append(
-            ([(shown.start, level), (shown.end, level)], {"stroke_style": {"width": 1.2, "dasharray": "6 4"}}, LIMIT)
-        )
+        layers.append(([(shown.start, level), (shown.end, level)], _stroke(LIMIT, 1.3, "6 4")))
     for line in plot.lines:
-        bars = line.style == "bars"
-        stroke: dict[str, Any] = {"width": 0 if bars else 2.4 if line.style == "dots" else 1.8, "linejoin": "round"}
-        if DASHES.get(line.style):
-            stroke |= {"dasharray": DASHES[line.style], "linecap": "round"}
-        layers.append((_points(line, plot), {"fill": bars, "stroke_style": stroke}, line.colour))
+        dashes = DASHES.get(line.style, "")
+        look = (
+            f"fill:{line.colour};stroke:none" if line.style == "bars" else _stroke(line.colour, 2.5 if dashes else 2, dashes)
+        )
+        layers.append((_points(line, plot), look))
     chart = pygal.XY(
-        style=_style([colour for _, _, colour in layers]),
+        style=_style(),
         width=size[0],
         height=size[1],
         explicit_size=False,
@@ -175,13 +181,17 @@ def draw(plot: Plot, name: str, size: tuple[int, int]) -> str:
     chart.uuid = name
     chart.x_labels = _hours(shown, 4 if size[0] < 600 else 9, dates=plot.dates)
     chart.y_labels = labels
-    for points, options, _colour in layers:
-        chart.add("", points or [(shown.start, None)], **options)
-    chart.add_xml_filter(lambda root: _still(root, name, plot))
+    for points, look in layers:
+        chart.add("", points or [(shown.start, None)], fill="fill:none" not in look)
+    looks = "".join(
+        f"#chart-{name} .serie-{index} path{{{look.replace(';', '!important;')}!important}}"
+        for index, (_, look) in enumerate(layers)
+    )
+    chart.add_xml_filter(lambda root: _still(root, name, plot, looks))
     return str(chart.render(is_unicode=True))
 
 
-def _still(root: ElementTree.Element, name: str, plot: Plot) -> ElementTree.Element:
+def _still(root: ElementTree.Element, name: str, plot: Plot, looks: str) -> ElementTree.Element:
     """Leave the picture alone: no script, no tooltip; a name and its words; hatching for what nobody saw."""
     for parent in list(root.iter()):
         for child in list(parent):
@@ -201,9 +211,5 @@ def _still(root: ElementTree.Element, name: str, plot: Plot) -> ElementTree.Elem
     ElementTree.SubElement(hatch, "rect", {"width": "6", "height": "6", "fill": "#eceef1"})
     ElementTree.SubElement(hatch, "line", {"y2": "6", "stroke": UNSEEN, "stroke-width": "1.6"})
     style = ElementTree.SubElement(defs, "style")
-    style.text = (
-        f"#chart-{name} .serie-1 path{{fill:{BAD}!important;fill-opacity:.22!important}}"
-        f"#chart-{name} .serie-0 path{{fill:url(#hatch-{name})!important;fill-opacity:1!important}}"
-        f"#chart-{name} .axis .line{{stroke:#9aa1ab}}#chart-{name} .axis .guide.line{{stroke:{_GRID}}}"
-    )
+    style.text = f"{looks}#chart-{name} .axis .line{{stroke:#9aa1ab}}#chart-{name} .axis .guide.line{{stroke:{_GRID}}}"
     return root

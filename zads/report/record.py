@@ -59,12 +59,12 @@ class Record:
 
 _COLLECTORS = {
     "alert-arrival": "alerts at IPAC and at ZADS, exposures, delays",
-    "kafka-lag": "what communities took, and their lag",
+    "kafka-lag": "what communities took, their lag",
     "broker-egress": "connections and egress of communities",
 }
 _READABLE = {
     "upstream": ("IPAC's Kafka", "alerts at IPAC"),
-    "public": ("ZADS's Kafka", "alerts at ZADS and lag of communities"),
+    "public": ("ZADS's Kafka", "alerts at ZADS, lag of communities"),
 }
 
 

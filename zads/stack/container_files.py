@@ -193,6 +193,7 @@ def write(source: Path, given_secrets: Path, out: Path, share: Path, layout: Lay
     if simulated(config):
         files |= kafka_side(config)
     _copy(share, out)
+    (out / "textfile").mkdir(exist_ok=True)
     render.write({**files, "zads.toml": text}, out)
     return config
 

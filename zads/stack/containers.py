@@ -1,7 +1,7 @@
 """The one zads.toml as the containers of docker-compose.yml need it: addresses, networks, folders. No I/O here.
 
 zads.toml names everything on this machine by loopback; inside a container loopback is that container alone. Each such
-address becomes the name of the container that listens there, and ports stay. A Kafka elsewhere stays where it is:
+address becomes the name of the container that listens there. A Kafka elsewhere stays where it is:
 then this is the monitor machine alone (profile `monitor`), and its exporters are one process.
 """
 
@@ -18,6 +18,11 @@ from zads.stack import components
 from zads.stack.toml_text import document
 
 CONFIG, SECRETS, DATA = "/config", "/secrets", "/data"
+KAFKA = "kafka-public"
+# Where our own programs and their helpers listen in their containers, whatever zads.toml says of this machine:
+# docker-compose.yml publishes these ports and its health checks ask there.
+PORTS = {"prometheus": 29090, "alertmanager": 29093, "notifier": 29380, "wall": 28080, "node-exporter": 29100}
+ALL_PORT = 29312
 _HEAD = "# Made from zads.toml by `zads stack containers`: change that one, then `docker compose up -d` again.\n"
 _LOOPBACK = ip_network("127.0.0.0/8")
 
@@ -50,8 +55,9 @@ class Layout:
 
 
 def simulated(config: Config) -> bool:
-    """Tell whether the Kafka that communities read is one of ours, in a container."""
-    return _is_loopback(host_port(config.kafka["public"].bootstrap[0])[0])
+    """Tell whether the Kafka that communities read is the simulated one: on loopback, or by now a container."""
+    host = host_port(config.kafka["public"].bootstrap[0])[0]
+    return host == KAFKA or _is_loopback(host)
 
 
 def derive(text: str, layout: Layout, *, page: str = "") -> str:
@@ -74,7 +80,7 @@ def derive(text: str, layout: Layout, *, page: str = "") -> str:
             words = f"{value!r} is the container itself: write an address of this machine that containers reach"
             errors.append(ConfigError(path, words))
             return value
-        return value.replace(old, joined(places[port], port), 1)
+        return value.replace(old, places[port], 1)
 
     content = _walk(content, "", move)
     _ours(content, config, layout, page)
@@ -86,29 +92,38 @@ def derive(text: str, layout: Layout, *, page: str = "") -> str:
 
 
 def _places(config: Config, layout: Layout) -> dict[int, str]:
-    """Return which container listens on which port of zads.toml's loopback addresses."""
+    """Return where a container listens for each port of zads.toml's loopback addresses."""
     found: dict[int, str] = {}
 
-    def put(name: str, *addresses: str | None) -> None:
+    def put(name: str, *addresses: str | None, port: int = 0) -> None:
         for address in addresses:
             if address and _loopback(address):
-                found[host_port(address)[1]] = name
+                old = host_port(address)[1]
+                found[old] = joined(name, port or old)
 
     local = simulated(config)
     if local:
         public = config.kafka["public"]
-        put("kafka-public", *public.bootstrap)
+        put(KAFKA, *public.bootstrap)
         put(layout.kafka_host, public.jmx)
         if "upstream" in config.kafka:
             put("kafka-upstream", *config.kafka["upstream"].bootstrap, config.kafka["upstream"].jmx)
         put("mirrormaker", config.mirror.jmx)
         put("inbox", *components.inbox_addresses(config))
-    put("prometheus", config.prometheus.address)
-    put("alertmanager", config.alertmanager.address)
-    put("notifier", config.notifier.listen)
-    put("wall", config.wall.listen)
-    put(layout.kafka_host if local else "node-exporter", config.prometheus.node_exporter)
+    for name, address in (
+        ("prometheus", config.prometheus.address),
+        ("alertmanager", config.alertmanager.address),
+        ("notifier", config.notifier.listen),
+        ("wall", config.wall.listen),
+    ):
+        put(name, address, port=PORTS[name])
+    put(_node(layout, local), config.prometheus.node_exporter, port=PORTS["node-exporter"])
     return found
+
+
+def _node(layout: Layout, local: bool) -> str:
+    """Return where node_exporter is: in the simulated night on Kafka's machine."""
+    return layout.kafka_host if local else "node-exporter"
 
 
 def _walk(value: Any, path: str, move: Callable[[str, str], str]) -> Any:
@@ -125,17 +140,14 @@ def _ours(content: dict[str, Any], config: Config, layout: Layout, page: str) ->
     """Set what is the same for every container, and where our own programs listen."""
     local = simulated(config)
     content.setdefault("exporters", {}).update(
-        listen=layout.kafka_host if local else "exporters", state_dir=DATA, one_process=not local
+        listen=layout.kafka_host if local else "exporters", state_dir=DATA, one_process=not local, all_port=ALL_PORT
     )
-    # Written out, also where zads.toml is content with the default: loopback.
-    _set(content, "prometheus", "address", joined("prometheus", host_port(config.prometheus.address)[1]))
+    # Written out, also where zads.toml is content with the defaults, which are loopback.
+    for table, key in (("prometheus", "address"), ("alertmanager", "address"), ("notifier", "listen"), ("wall", "listen")):
+        _set(content, table, key, joined(table, PORTS[table]))
     if config.prometheus.node_exporter and _loopback(config.prometheus.node_exporter):
-        node = layout.kafka_host if local else "node-exporter"
-        _set(content, "prometheus", "node_exporter", joined(node, host_port(config.prometheus.node_exporter)[1]))
-    _set(content, "alertmanager", "address", joined("alertmanager", host_port(config.alertmanager.address)[1]))
-    _set(content, "notifier", "listen", joined("notifier", host_port(config.notifier.listen)[1]))
+        _set(content, "prometheus", "node_exporter", joined(_node(layout, local), PORTS["node-exporter"]))
     _set(content, "notifier", "store", f"{DATA}/notifier.sqlite3")
-    _set(content, "wall", "listen", joined("wall", host_port(config.wall.listen)[1]))
     content["rendered"] = {"directory": CONFIG, "rules": f"{CONFIG}/rules"}
     outside = _loopback(config.notifier.external_url)
     if page and outside:

@@ -140,7 +140,7 @@ rules:
     name: kafka_consumer_fetch_manager_metrics_fetch_rate
     labels: {client_id: $1}
     type: GAUGE
-  - pattern: 'kafka.connect.mirror<type=.+, source=(.+), target=(.+), topic=(.+), partition=([0-9]+)><>(.+)'
+  - pattern: 'kafka.connect.mirror<type=.+, source=(.+), target=(.+), topic=(.+), partition=([0-9]+)><>([^:]+)'
     name: kafka_connect_mirror_$5
     labels: {source: $1, target: $2, topic: $3, partition: $4}
     type: GAUGE

@@ -32,7 +32,7 @@ _RESTARTS_MOST = 4
 _SUPERVISOR_WITHIN = 15.0
 _DISK_LEAST = 500e6
 # Each has to be seen after the start: Prometheus still gives out values of an earlier run for five minutes.
-_FLOW = {
+FLOW = {
     "every target is scraped": "(min(up) == 1) and on () (min(timestamp(up)) > SINCE)",
     "alerts arrive at IPAC": 'max(zads_last_alert_timestamp_seconds{cluster="upstream"}) > SINCE',
     "alerts arrive at ZADS": 'max(zads_last_alert_timestamp_seconds{cluster="public"}) > SINCE',
@@ -188,7 +188,7 @@ def wait_flow(config: Config, say: Any, since: float) -> None:
 
     Raises StackError with what is missing.
     """
-    begin, missing = time.monotonic(), dict(_FLOW)
+    begin, missing = time.monotonic(), dict(FLOW)
     while missing:
         for name, expression in list(missing.items()):
             if query(config, expression.replace("SINCE", f"{since:.0f}")):

@@ -210,6 +210,22 @@ def test_links_cannot_break_out() -> None:
     assert links_of(memory, "http://n")[0] == ("Incident", "http://n/")
 
 
+def test_the_dashboard_shows_what_the_message_is_about() -> None:
+    """A community's own, Kafka's host; the others have nothing to choose, and a strange name cannot break out."""
+
+    def link(uid: str, **labels: str) -> str:
+        return dict(links_of(_incident((labels, {"dashboard": uid})), "http://n"))["Dashboard"]
+
+    assert link("zads-community", community="lasair") == "http://n/dashboard/zads-community?var-community=lasair"
+    assert link("zads-kafka", host="zads", service="kafka") == "http://n/dashboard/zads-kafka?var-host=zads"
+    assert link("zads-kafka") == "http://n/dashboard/zads-kafka"
+    assert link("zads-report", host="zads") == "http://n/dashboard/zads-report"
+    assert (
+        link("zads-community", community="a&b=<c>|d \ud800")
+        == "http://n/dashboard/zads-community?var-community=a%26b%3D%3Cc%3E%7Cd+%3F"
+    )
+
+
 def test_times_and_durations_are_said_as_people_say_them() -> None:
     """Seconds up to a minute and a half, then minutes, hours, days."""
     assert [duration(s) for s in (12, 540, 7500, 400_000)] == ["12 s", "9 min", "2 h 5 min", "5 d"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from importlib.resources import files
 
 import pytest
@@ -10,7 +11,7 @@ from starlette.testclient import TestClient
 
 from tests.unit.wall import scenes
 from wall.app import application
-from wall.assets import FILES, assets, version
+from wall.assets import BOARD, FILES, LIBRARY, LibraryMissing, assets, version
 from wall.source import Source
 
 
@@ -52,14 +53,14 @@ def test_fonts_are_fonts_with_their_licence_and_origin():
 
 def test_the_page_names_only_what_is_served(client: TestClient):
     """Every address in the page, the style and the scripts is one of our own files; none is of another host."""
-    paths = {asset.path for asset in assets()}
+    paths = ({asset.path for asset in assets()} - {BOARD}) | {"/d/"}
     for path in sorted(paths):
         if path.endswith("woff2"):
             continue
         text = client.get(path).text
-        named = set(re.findall(r'(?:href|src|from|url\()[ =]?"([^"]+)"', text)) - {"data:,"}
+        named = set(re.findall(r'(?:href|src|from|url\()[ =]?"([^"\s]+)"', text)) - {"data:,", "#panels"}
         assert {name.removeprefix(".") for name in named} <= paths, path
-        assert not re.findall(r"https?://(?!www\.w3\.org/2000/svg)", text), path
+        assert not re.findall(r"https?://(?!www\.w3\.org/2000/svg|github\.com/leeoniya/uPlot \()", text), path
 
 
 def test_nothing_else_of_the_disk_can_be_asked_for(client: TestClient):
@@ -73,3 +74,17 @@ def test_a_changed_file_is_a_new_version(client: TestClient):
     assert client.get("/api/health.json").json()["page"] == version(served)
     served[1].body += b"\n"
     assert version(served) != version(assets())
+
+
+def test_the_chart_library_is_the_one_that_was_looked_at(monkeypatch: pytest.MonkeyPatch):
+    """uPlot as its author released it, unread by Python; anything else in its box stops the start with what to do."""
+    served = {asset.path: asset.body for asset in assets()}
+    assert b"uPlot (v1.6.31)" in served["/uplot.js"]
+    assert not re.search(rb"\beval\(|new Function\(", served["/uplot.js"])
+    assert "youplot" not in sys.modules
+    monkeypatch.setitem(LIBRARY, "uplot.js", ("vendor/uplot.min.css", LIBRARY["uplot.js"][1]))
+    with pytest.raises(LibraryMissing, match=r"not uPlot 1\.6\.31\. Install the version"):
+        assets()
+    monkeypatch.setitem(LIBRARY, "uplot.js", ("vendor/gone.js", LIBRARY["uplot.js"][1]))
+    with pytest.raises(LibraryMissing, match="is not there"):
+        assets()
