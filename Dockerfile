@@ -35,7 +35,8 @@ RUN /opt/hatch/bin/python -m hatchling build -t wheel -d /wheel >/dev/null \
  && find /opt/zads -name '*.so' -exec sh -c 'command -v strip >/dev/null && strip --strip-unneeded "$@" || true' _ {} + \
  && find /opt/zads -depth -type d \( -name tests -o -name test \) -path '*/site-packages/*' -exec rm -rf {} + \
  && python3 -m compileall -q -j 0 /opt/zads/lib \
- && mkdir -p /made/config /made/secrets /made/data /made/zads/.stack/data/inbox && chmod 750 /made/secrets && chmod 775 /made/data
+ && mkdir -p /made/config /made/secrets /made/data /made/zads/.stack/data/inbox /made/zads/.stack/config \
+ && ln -s /config/zads.toml /made/zads/.stack/config/zads.toml && chmod 750 /made/secrets && chmod 775 /made/data
 COPY --from=agent /agent/jar/jmx_prometheus_javaagent.jar /opt/zads/share/zads/jmx-agent.jar
 
 FROM ${PYTHON}
@@ -45,7 +46,7 @@ LABEL org.opencontainers.image.title="ZADS Monitor" \
 COPY --from=build /opt/zads /opt/zads
 # New volumes take owner and mode from these folders.
 COPY --from=build --chown=10001:10001 /made/ /
-ENV PATH=/opt/zads/bin:$PATH HOME=/tmp PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+ENV PATH=/opt/zads/bin:$PATH HOME=/tmp PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 ZADS_CONTAINERS=1
 WORKDIR /zads
 USER 10001:10001
 ENTRYPOINT ["zads", "--config", "/config/zads.toml"]

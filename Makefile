@@ -6,7 +6,7 @@ export PYTHON ?= python3
 CACHE := $(or $(ZADS_CACHE_DIR),$(shell echo ~/.cache/zads))
 export PATH := $(PATH):$(CACHE)/bin
 
-.PHONY: up down test check bench replay generate install
+.PHONY: up down test check bench replay drill generate install compose-test
 install:
 	@scripts/packages install
 	@scripts/venv install
@@ -48,7 +48,16 @@ replay:
 	@scripts/venv install
 	@$(VENV)/bin/python -m tests.replay
 
+# Faults on the running stack, and what is told of them, and when: make drill, or make drill DRILL="--only Kafka".
+drill:
+	@test -x $(VENV)/bin/python || { echo "No stack was ever started here: make up, then make drill." >&2; exit 2; }
+	@$(VENV)/bin/python -m tests.drills $(DRILL)
+
 generate: install
 	$(VENV)/bin/python -m zads.metrics > docs/metrics.md
 	$(VENV)/bin/python -m zads.config_docs > docs/config.md
 	$(VENV)/bin/python -m dashboards.build
+
+# docker-compose.yml, really run. Where containers cannot be run it says why, and that is no failure.
+compose-test: install
+	@scripts/compose-test || [ $$? -eq 77 ]

@@ -79,10 +79,14 @@ def _cannot(engine: Engine) -> str:
 
 
 def _build(engine: Engine, night: Project, times: dict[str, float]) -> None:
+    if shutil.which("docker-compose"):  # it knows the specification's schema
+        for profile in ("night", "monitor"):
+            night.engine.run("docker-compose", "--profile", profile, "config", "-q")
     begin = time.monotonic()
     images.make(engine)
     times["images that stand in for the official ones"] = time.monotonic() - begin
     begin = time.monotonic()
+    say("Building our image ...")
     night.compose("build", "init")
     times["our image"] = time.monotonic() - begin
     whole, base = images.size(engine, "localhost/zads-monitor:local"), images.size(engine, f"{images.NAME}/python")
@@ -132,6 +136,7 @@ def _holds(night: Project, before: set[tuple[str, int]]) -> None:
     say("  loopback only, communities reach Kafka alone, no root, health checks, targets and rules as with `make up`")
     night.wait(120, "every metric of `make up`", lambda: not checks.names_missing(night))
     checks.attributed(night)
+    checks.trouble_is_heard(night)
 
 
 def _trouble(night: Project, times: dict[str, float]) -> None:

@@ -86,6 +86,16 @@ def health_checks(project: Project) -> None:
             time.sleep(2)
 
 
+def trouble_is_heard(project: Project) -> None:
+    """What `zads sim` asks for in one container is read in another; what it cannot do is refused with what does."""
+    project.inside("simulator", "zads", "sim", "slow", "lasair", "0.2")
+    heard = project.inside("community-lasair", "cat", "/zads/.stack/control.json")
+    refused = project.inside("simulator", "zads", "sim", "kill", "kafka", check=False)
+    project.inside("simulator", "zads", "sim", "heal")
+    if "rate_share" not in heard or "docker compose kill" not in refused:
+        raise Failed(f"zads sim in a container: {heard!r}, {refused!r}")
+
+
 def attributed(project: Project) -> None:
     """Every community's bytes are seen on the wire, each by its own address, and nobody unknown takes any."""
     rows = project.query('sum by (community) (zads_community_egress_bytes_total{source="wire"}) > 0')

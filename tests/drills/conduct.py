@@ -15,11 +15,12 @@ from tests.drills.model import OUTSIDE, Drill, Stage, Told
 from tests.drills.stand import Stand
 from zads.runbook import runbook_text
 
-_QUIET_WITHIN = 420.0
+_QUIET_WITHIN = 660.0  # a restart is noted for 10 min
 _PATIENCE = 1.25  # what comes late is waited for, to say how late
 _POLL = 1.0  # messages carry the time of their arrival
 _OUTAGE = "ServiceJustBack|ServiceRecovering"
 _LABELS = "alertname, service, host, community, job, channel, stage, severity, mountpoint, source"
+_OURS = 'zads:service_info{part="public"}'
 _TROUBLE = f'max by ({_LABELS}) (ALERTS{{severity=~"page|ticket"}})'
 
 
@@ -167,6 +168,9 @@ class Conductor:
             return "messages wait for a channel"
         if drill.silenced and (still := stand.ask(f'ALERTS{{alertname=~"{_OUTAGE}", alertstate="firing"}}')):
             return f"{still[0].labels.get('service', '?')} is just back, which silences what is expected"
+        notes = [note for stage in drill.stages for note in stage.notes]
+        if notes and stand.ask(f'ALERTS{{alertname=~"{"|".join(notes)}", alertstate="firing"}} and on (service) {_OURS}'):
+            return f"{', '.join(notes)} of an earlier one still stands"
         if drill.needs and not stand.ask(drill.needs):
             return f"not yet: {drill.sees}"
         return ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -121,7 +122,7 @@ def test_services_find_kafka_by_its_command_line() -> None:
     config = parse(derive(EXAMPLE, Layout()))
     words = container_files.java_arguments(config)
     for service in config.services:
-        assert __import__("re").search(service.process, " ".join(["java", *words[service.name]])), service.name
+        assert re.search(service.process, " ".join(["java", *words[service.name]])), service.name
 
 
 def test_secrets_that_are_missing_are_named(tmp_path: Path) -> None:

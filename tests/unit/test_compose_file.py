@@ -35,7 +35,7 @@ def test_ports_are_those_of_the_one_config() -> None:
         "node-exporter": CONFIG.prometheus.node_exporter or "",
     }
     assert {name: _port(address) for name, address in wanted.items()} == containers.PORTS
-    assert containers.ALL_PORT == CONFIG.exporters.all_port
+    assert CONFIG.exporters.all_port == containers.ALL_PORT
     for name in ("notifier", "wall"):
         assert SERVICES[name]["ports"][0].endswith(f":-{containers.PORTS[name]}}}:{containers.PORTS[name]}")
 

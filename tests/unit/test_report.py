@@ -192,6 +192,14 @@ def test_what_nobody_saw_is_hatched_and_what_was_bad_lies_on_it() -> None:
     assert (len(_paths(svg, 0)), len(_paths(svg, 1))) == (2, 1), "the unseen stretch is cut around the bad one"
 
 
+def test_each_night_of_a_quarter_has_its_bar() -> None:
+    """All 92, as high as they are."""
+    nights = [(86400.0 * index, 100.0 + index) for index in range(92)]
+    line = Line("alerts", nights, plots.BAD, "bars")
+    plot = Plot("x", "y", (line,), Span(-43200, 92 * 86400), 86400.0, dates=True)
+    assert len(_paths(plots.draw(plot, "p1", plots.WIDE), 2)) == 92
+
+
 def test_a_plot_of_nothing_is_drawn() -> None:
     plot = Plot("x", "Nothing was measured.", (Line("a", (), plots.BAD),), Span(0, 24000), 900.0)
     assert "<svg" in plots.draw(plot, "p1", plots.NARROW)

@@ -29,7 +29,9 @@ export function stat(body, view) {
     set(tile, "--name", view.sizes.titleSize ? `${view.sizes.titleSize / 10}rem` : "");
     const name = tile.querySelector(".name"), value = tile.querySelector(".value");
     linked(value, valued ? data.text : data.name, data.href);
-    linked(name, named && valued ? data.name || view.title : "", "");
+    // On a wall the panel's title is not shown: the tile has it where it has no name of its own.
+    const wall = document.body.classList.contains("wall"), own = wall ? data.name || view.title : data.name === view.title ? "" : data.name;
+    linked(name, named && valued ? own : "", "");
     const line = tile.querySelector(".line");
     say(line, named && valued ? data.line || "" : "");
     line.hidden = !line.textContent;

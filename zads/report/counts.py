@@ -28,6 +28,7 @@ class Counts:
         self.counts: dict[tuple[str, str], Samples] = {
             (row.labels.get("cluster", ""), row.labels.get("program", "")): row.samples for row in rows if row.samples
         }
+        self._exposures = record.each("zads_exposures_arrived_total")
         self._mirror = {
             name: {row.labels.get("program", ""): row.value for row in record.each(f"{name}{which}") if row.samples}
             for name in ("zads_night_missing_alerts", "zads_mirror_surplus_alerts", "zads_mirror_behind_alerts")
@@ -119,7 +120,7 @@ class Counts:
         """Return how many exposures were seen, by program."""
         times, step, seen = self._record.times, self._record.step, self._sight.by("alert-arrival")
         found: dict[str, Figure] = {}
-        for row in self._record.each("zads_exposures_arrived_total"):
+        for row in self._exposures:
             figure = grown(row.samples, times, seen, step)
             program = row.labels.get("program", "")
             both = added([found.get(program), figure])
@@ -138,7 +139,7 @@ class Counts:
                 )
                 if more > 0
             }
-            for row in self._record.each("zads_exposures_arrived_total")
+            for row in self._exposures
         }
         for row in self._record.each("zads_alerts_per_exposure"):
             program = row.labels.get("program", "")

@@ -67,7 +67,7 @@ class Fact:
 
 @dataclass(frozen=True)
 class Document:
-    """A whole report. `mood` is well, warn, bad or unknown: the edge of colour at the headline."""
+    """A whole report. `mood` is well, warn, bad or unknown: the edge of colour at the headline; `word` says it."""
 
     title: str
     headline: str
@@ -77,3 +77,4 @@ class Document:
     sections: Sequence[Section] = field(default_factory=tuple)
     facts: tuple[Fact, ...] = ()
     foot: str = ""
+    word: str = ""

@@ -41,11 +41,12 @@ def _drawn(plot: Plot, name: str) -> dict[str, Markup]:
 
 def page(document: Document, *, with_plots: bool = True) -> str:
     """Return the page; without plots it has their words alone, for e-mail programs, which drop SVG."""
+    word = document.word or _WORDS.get(document.mood, "")
     if not with_plots:
-        return _template().render(document=document, drawn={}, word=_WORDS.get(document.mood, ""), id=id)
+        return _template().render(document=document, drawn={}, word=word, id=id)
     drawn = {
         id(plot): _drawn(plot, f"p{one}-{two}")
         for one, section in enumerate(document.sections)
         for two, plot in enumerate(section.plots)
     }
-    return _template().render(document=document, drawn=drawn, word=_WORDS.get(document.mood, ""), id=id)
+    return _template().render(document=document, drawn=drawn, word=word, id=id)

@@ -84,7 +84,7 @@ def _points(line: Line, plot: Plot) -> Points:
         if found and when - found[-1][0] > plot.apart:
             found.append((found[-1][0], None))
         found.append((when, value / plot.scale))
-    return _thinned(_stubs(found, plot))
+    return found if line.style == "bars" else _thinned(_stubs(found, plot))
 
 
 def _stubs(points: Points, plot: Plot) -> Points:

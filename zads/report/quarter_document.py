@@ -13,6 +13,7 @@ from zads.report.model import NightRow, QuarterReport
 _BLUE, _INK = "#1b7fb8", "#14181f"
 _DAY = 86400.0
 _ROWS = 40
+_WORDS = {"well": "KEPT", "warn": "MORE THAN HALF IS SPENT", "bad": "BROKEN", "unknown": "UNKNOWN"}
 _MUCH = 0.1  # share of the dark minutes that, unseen, has to be said at once
 
 
@@ -206,11 +207,11 @@ def _promise(report: QuarterReport) -> Section:
     ))  # fmt: skip
     sentence = (
         f"{100 * promise.objective:.6g} % of the quarter's {promise.dark:,} dark minutes have to be good: "
-        f"{promise.budget / 60:.1f} h may be bad. Until now: {counts}."
+        f"{promise.budget / 60:.1f} h may be bad. {'In all' if report.over else 'Until now'}: {counts}."
     )
     plot = Plot(
         "Hours of the budget that are left",
-        f"{max(0.0, promise.left) / 60:.1f} of {promise.budget / 60:.1f} h.",
+        f"{max(0.0, promise.left) / 60:.1f} of {promise.budget / 60:.1f} h are left.",
         (Line("left", [(when, max(0.0, value)) for when, value in steps], _INK),),
         _shown(report),
         1.5 * _DAY,
@@ -260,5 +261,6 @@ def document(report: QuarterReport) -> Document:
             Fact("bad minutes", f"{promise.total('bad'):,}", f"of {promise.total('dark'):,} dark"),
             Fact("budget left", f"{max(0.0, promise.left) / 60:.1f} h", f"of {promise.budget / 60:.1f} h"),
         ),
+        word=_WORDS[mood],
         foot=f"From the record up to {until:%Y-%m-%d %H:%M} UTC. All times are UTC.",
     )

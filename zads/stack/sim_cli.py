@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 from zads.config import load, parse_duration
 from zads.kafka import KafkaFailure
-from zads.stack import control, trouble_disk, trouble_host, trouble_mirror, up
+from zads.stack import control, in_containers, trouble_disk, trouble_host, trouble_mirror, up
 from zads.stack.paths import here
 from zads.stack.standin_away import PROVIDERS
 from zads.stack.stranger import ADDRESS as STRANGER
@@ -38,7 +38,7 @@ _HELD = {"kill": "killed", "stop": "stopped", "pause": "paused"}
 
 
 def _ready() -> bool:
-    if holder(here()):
+    if in_containers.inside() or holder(here()):
         return True
     print("The stack does not run here; `make up` starts it.", file=sys.stderr)
     return False
@@ -298,7 +298,7 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 
     def add(name: str, text: str, call: Callable[[argparse.Namespace], int]) -> argparse.ArgumentParser:
         action = actions.add_parser(name, help=text)
-        action.set_defaults(func=call, verb=name)
+        action.set_defaults(func=in_containers.obeyed(name, call), verb=name)
         return action
 
     slow = add("slow", "let a community take only a share of the arrival rate", _slow)

@@ -168,7 +168,7 @@ def test_keys_reach_everything(page: Page, url: str):
     assert page.locator("[aria-label='Egress of All'] .when").inner_text() == ""
     page.keyboard.press("ArrowLeft")
     page.keyboard.press("ArrowLeft")
-    until(page, "document.querySelector('[aria-label=\"Egress of All\"] .when').textContent.endsWith('UTC')")
+    until(page, "document.querySelector('[aria-label=\"Egress of All\"] .when').textContent.trim().endsWith('UTC')")
 
 
 def test_a_choice_changes_what_is_asked_and_stands_in_the_address(page: Page, url: str):

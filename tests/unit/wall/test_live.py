@@ -112,7 +112,8 @@ def test_a_new_version_of_the_page_is_taken_by_itself(page: Page, site: Site):
 def test_an_update_touches_only_what_changed(page: Page, site: Site):
     """Twenty refreshes without news touch nothing; news change text in the same elements, and nothing jumps."""
     site.show("clear_night")
-    site.prometheus.frozen = time.time()
+    site.prometheus.frozen = now = time.time()
+    clock, site.source._clock = site.source._clock, lambda: now
     try:
         page.add_init_script(FASTER)
         open_wall(page, site)
@@ -124,7 +125,7 @@ def test_an_update_touches_only_what_changed(page: Page, site: Site):
         assert page.evaluate("stays.every((e) => e.isConnected)")
         assert page.evaluate("moved") < 0.005  # words at the right edge begin elsewhere when they get longer
     finally:
-        site.prometheus.frozen = None
+        site.prometheus.frozen, site.source._clock = None, clock
 
 
 def test_500_refreshes_grow_no_memory(page: Page, site: Site):
