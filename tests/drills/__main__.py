@@ -23,6 +23,8 @@ from tests.drills.model import Drill
 from tests.drills.stand import NoStack, Stand
 from zads.stack import lock
 
+_LINGERS = 7200.0
+
 
 def _chosen(words: Sequence[str]) -> list[Drill]:
     return [d for d in DRILLS if not words or any(word.lower() in d.name.lower() for word in words)]
@@ -34,7 +36,12 @@ class _Run:
     def __init__(self, stand: Stand, chosen: Sequence[Drill], messages: Path | None) -> None:
         self._begun = time.monotonic()
         self._stand, self._chosen, self._messages = stand, chosen, messages
-        self._conductor = Conductor(stand, self.say)
+        # What an earlier run left behind for an hour keeps nobody from being quiet.
+        recent = {
+            one["drill"] for one in table.kept(stand.paths.dir / "drills", DRILLS) if one["at"] > time.time() - _LINGERS
+        }
+        lingering = [drill for drill in DRILLS if drill.lingers and drill.name in recent]
+        self._conductor = Conductor(stand, self.say, done=lingering)
         self._print = threading.Lock()
         self.results: list[Result] = []
         self.stopped = False
