@@ -41,6 +41,7 @@ bench:
 	@$(VENV)/bin/python -m benchmarks.egress
 	@$(VENV)/bin/python -m benchmarks.egress --cpu
 	@$(VENV)/bin/python -m benchmarks.notifier
+	@$(VENV)/bin/python -m benchmarks.wall
 
 # Nights in which nobody may be woken, and faults that must wake somebody: every rule, Alertmanager's inhibition, hours of it.
 replay:

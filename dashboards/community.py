@@ -148,7 +148,7 @@ def _egress() -> Line:
                     "Bytes that it takes on the wire over bytes that arrive, while alerts wait for it: below 1 it falls behind.",
                     "percentunit",
                     Q(
-                        f"zads:community_taking:ratio{_ONE} or max by (community) (zads:community_info{_ONE}) * 0 + 1",
+                        f"max(zads:community_taking:ratio{_ONE}) or max(zads:community_info{_ONE})",
                         "share",
                         BLUE,
                     ),

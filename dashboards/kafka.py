@@ -28,6 +28,13 @@ def _node(metric: str, more: str = "") -> str:
     return metric + (_NODE.replace("}", f", {more}}}") if more else _NODE)
 
 
+def _net(way: str) -> str:
+    """Return the bytes per second of each interface; of none, where a machine has loopback alone."""
+    rate = f"sum by (device) (rate(node_network_{way}_bytes_total{{{_NETS}}}[$__rate_interval]))"
+    nothing = f"max({_node('node_boot_time_seconds')}) * 0"
+    return f'{rate} or on () label_replace({nothing}, "device", "loopback alone", "", "")'
+
+
 def build() -> dashboard.Dashboard:
     """Return the dashboard."""
     return board(
@@ -182,12 +189,12 @@ def _machine() -> Line:
                     "Bytes per second of the machine's interfaces, loopback left out.",
                     "Bps",
                     Q(
-                        f"sum by (device) (rate(node_network_receive_bytes_total{{{_NETS}}}[$__rate_interval]))",
+                        _net("receive"),
                         "in {{device}}",
                         BLUE,
                     ),
                     Q(
-                        f"sum by (device) (rate(node_network_transmit_bytes_total{{{_NETS}}}[$__rate_interval]))",
+                        _net("transmit"),
                         "out {{device}}",
                         WHITE,
                         dashed=True,

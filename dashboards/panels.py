@@ -152,7 +152,7 @@ def lines(
 def states(title: str, description: str, *queries: Q, words: Words, nothing: str = "UNKNOWN") -> statetimeline.Panel:
     """Return states over time as bars with words in them; a gap is a time that nobody saw."""
     panel = _dress(statetimeline.Panel(), title, description, "none", ((None, style.UNKNOWN),), words, nothing)
-    panel.merge_values(True).show_value(VisibilityMode.AUTO).row_height(0.85).fill_opacity(80).line_width(0)
+    panel.merge_values(True).show_value(VisibilityMode.AUTO).row_height(0.85).fill_opacity(55).line_width(0)
     panel.legend(
         common.VizLegendOptions().show_legend(False).display_mode(LegendDisplayMode.LIST).placement(LegendPlacement.BOTTOM)
     )
@@ -179,7 +179,7 @@ def rows(
     *queries: Q,
     sort: str = "",
     descending: bool = False,
-    nothing: str = "none",
+    nothing: str = "—",
 ) -> table.Panel:
     """Return a table: one row per series, the columns that are named and no other; several queries are joined by their labels."""
     panel = _dress(table.Panel(), title, description, "none", _PLAIN, None, nothing)

@@ -119,14 +119,16 @@ LAST_WELL = saying.first(
 LAST_HELD = f"{_age} and on () {_newer}"
 LAST_GONE = last_word(_age)
 
-_delay, _goal = f"({of('delay')} >= 0)", of("delay_goal")
+# A rate goes on for two minutes after its source died.
+_arrival = 'max(up{job="alert-arrival"}) == 1'
+_delay, _goal = f"({of('delay')} >= 0 and on () ({_arrival}))", of("delay_goal")
 _goal_text = saying.duration(_goal, form="goal {}")
 _slow = f"({of('delay_mirror')} > {of('delay_mirror_goal')})"
 DELAY_WELL = f"({_delay} * on () group_left (text) {_goal_text}) unless on () ({_delay} > {_goal}) unless on () {_slow}"
 DELAY_MIRROR = f"{_delay} * on () group_left (text) {_goal_text} and on () {_slow}"
 DELAY_IPAC = f"({_delay} * on () group_left (text) {_goal_text} and on () ({_delay} > {_goal})) unless on () {_slow}"
-DELAY_NONE = f'(max(up{{job="alert-arrival"}}) == 1) * 0 + {NONE} unless on () ({_delay})'
-DELAY_GONE = last_word(_delay, 'max(up{job="alert-arrival"}) == 1')
+DELAY_NONE = f"({_arrival}) * 0 + {NONE} unless on () ({_delay})"
+DELAY_GONE = last_word(_delay, _arrival)
 
 
 def _communities() -> tuple[str, str]:
@@ -144,7 +146,7 @@ def _communities() -> tuple[str, str]:
         by=by,
     )
     unknown = whole("lag unknown · $1")
-    egress = saying.rate(of("community_egress"), by=by)
+    egress = saying.rate(f"({of('community_egress')} and on ({by}) zads_community_connections)", by=by)
     away = saying.clock(
         'max by (community) (ALERTS_FOR_STATE{alertname="CommunityDisconnected"} and timestamp(ALERTS_FOR_STATE) > time() - 30)'
         " and on (community) (zads:community_connections:max == 0)",

@@ -86,10 +86,13 @@ network_config_dir = "{self.folder / "networks"}"
 
         Raises Failed when it fails and `check` is on.
         """
-        done = subprocess.run(
-            words, env=self.env, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=None if aloud else subprocess.PIPE,
-            stderr=subprocess.STDOUT, text=True, errors="replace", timeout=timeout, check=False,
-        )  # fmt: skip
+        try:
+            done = subprocess.run(
+                words, env=self.env, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=None if aloud else subprocess.PIPE,
+                stderr=subprocess.STDOUT, text=True, errors="replace", timeout=timeout, check=False,
+            )  # fmt: skip
+        except subprocess.TimeoutExpired:
+            raise Failed(f"`{' '.join(words)[:300]}` did not end within {timeout:.0f} s") from None
         if check and done.returncode:
             last = "\n".join((done.stdout or "").splitlines()[-25:])
             raise Failed(f"`{' '.join(words)[:300]}` ended with {done.returncode}:\n{last}")

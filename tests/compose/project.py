@@ -84,7 +84,9 @@ class Project:
 
     def log(self, service: str) -> str:
         """Return what the container said."""
-        return self.engine.podman("logs", "--tail", "15", self.container(service), check=False).strip()
+        # Podman's own --tail leaves lines out of a short log.
+        said = self.engine.podman("logs", self.container(service), check=False)
+        return "\n".join(said.splitlines()[-15:])
 
     def inside(self, service: str, *words: str, check: bool = True) -> str:
         """Run a command in a container and return what it said."""

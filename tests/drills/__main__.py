@@ -23,8 +23,6 @@ from tests.drills.model import Drill
 from tests.drills.stand import NoStack, Stand
 from zads.stack import lock
 
-_LINGERS = 7200.0
-
 
 def _chosen(words: Sequence[str]) -> list[Drill]:
     return [d for d in DRILLS if not words or any(word.lower() in d.name.lower() for word in words)]
@@ -37,11 +35,9 @@ class _Run:
         self._begun = time.monotonic()
         self._stand, self._chosen, self._messages = stand, chosen, messages
         # What an earlier run left behind for an hour keeps nobody from being quiet.
-        recent = {
-            one["drill"] for one in table.kept(stand.paths.dir / "drills", DRILLS) if one["at"] > time.time() - _LINGERS
-        }
-        lingering = [drill for drill in DRILLS if drill.lingers and drill.name in recent]
-        self._conductor = Conductor(stand, self.say, done=lingering)
+        still = [one.labels for one in stand.ask('ALERTS{severity=~"page|ticket"}')]
+        left = [drill for drill in DRILLS if drill.stays and any(drill.owns(one["alertname"], one) for one in still)]
+        self._conductor = Conductor(stand, self.say, done=left)
         self._print = threading.Lock()
         self.results: list[Result] = []
         self.stopped = False

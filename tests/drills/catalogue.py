@@ -225,6 +225,7 @@ SLACK_DOWN = Drill(
                     state="resolved",
                 ),
             ),
+            watch=130.0,  # what came meanwhile is late in earnest
         ),
         Stage(
             ("heal slack",),
@@ -236,7 +237,7 @@ SLACK_DOWN = Drill(
                     ("slack",),
                     {"service": "kafka-public"},
                     state="resolved",
-                    words="delayed",
+                    words=r"(?i)delayed|from \d\d:\d\d",
                 ),
             ),
         ),

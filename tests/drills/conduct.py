@@ -74,7 +74,7 @@ class Conductor:
         """Return whether an alert belongs to a drill that runs beside this one, or lingers of one before."""
         with self._lock:
             them = [one for one in self.running if one is not drill]
-            them += [one for one in self.done if one.lingers and one is not drill]
+            them += [one for one in self.done if one.stays and one is not drill]
         return lambda alert, labels: any(one.owns(alert, labels) for one in them)
 
     def run(self, drill: Drill) -> Result:

@@ -144,8 +144,11 @@ def _surprises(seen: Seen, others: Callable[[str, Mapping[str, str]], bool]) -> 
     for one in seen.letters:
         if one.silent or one.state != "firing" or others(one.alert, one.labels) or one.alert in RUN_WIDE:
             continue
-        counted[one.who] += 1
-        titles.setdefault(one.who, one)
+        # One cause is told once: two alerts of one expected kind (each task of a mirror) are twice.
+        kind = next((f"{told.alert} {dict(told.match)}" for told in drill.must if _about(one, told)), one.who[0])
+        who = (kind, one.channel, one.to)
+        counted[who] += 1
+        titles.setdefault(who, one)
     unexpected: dict[str, set[str]] = {}
     for who, count in counted.items():
         one = titles[who]

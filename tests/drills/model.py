@@ -75,6 +75,11 @@ class Drill:
     about: str = ""
 
     @property
+    def stays(self) -> bool:
+        """Whether its alert goes on long after it was healed."""
+        return bool(self.lingers) and len(self.stages) == 1
+
+    @property
     def must(self) -> tuple[Told, ...]:
         """All that has to be told, of all stages."""
         return tuple(told for stage in self.stages for told in stage.must)

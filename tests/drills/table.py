@@ -71,7 +71,7 @@ def _told(one: Outcome) -> str:
 def _resolved(drill: Drill, one: Outcome) -> str:
     if one.told.state != "firing":
         return "-"
-    return drill.lingers if drill.lingers and one.resolved is None else seconds(one.resolved)
+    return drill.lingers if drill.lingers else seconds(one.resolved)
 
 
 def waiting(one: Outcome, config: Config) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -50,6 +51,14 @@ class Prometheus:
 
     def now(self, expression: str) -> list[dict[str, Any]]:
         return list(self.ask("query", query=expression)["result"])
+
+    def shown(self, query: Query) -> list[dict[str, Any]]:
+        """Return what the panel has: at this moment, or for a chart within the last hour."""
+        if query.instant:
+            return self.now(query.expr)
+        end = time.time()
+        answer = self.ask("query_range", query=query.expr, start=f"{end - 3600}", end=f"{end}", step="15")
+        return list(answer["result"])
 
     def choices(self, definition: str) -> list[str]:
         """Return what a variable's query gives, as Grafana asks for it."""

@@ -68,6 +68,7 @@ def test_a_page_in_time_by_all_channels_once_is_as_it_should_be() -> None:
             "arrived after 64 s, allowed are 60 s",
         ),
         ([*GOOD, letter(40, "slack")], "told 2 times by slack"),
+        ([*GOOD, letter(40, "email", labels={**KAFKA, "task": "1"})], "told 2 times by email"),
         ([one for one in GOOD if one.state == "firing"], "the end of ServiceDown was not told"),
         ([*GOOD[:3], *(replace(one, at=one.at + 200) for one in GOOD[3:])], "resolved after 221 s, allowed are 90 s"),
         ([*GOOD, letter(40, "email", alert="HostDown", labels={}, title="Host down")], "told besides by email: HostDown"),

@@ -17,6 +17,7 @@ _SPARKS = 120
 # The calm looks: a thin edge of colour, as on the wall; nothing is known is hatched; anything else fills the tile.
 CALM = {"#2f8f83", "#3fb5a6", "#3a414c", "#aab2bd", "#161a20", "transparent"}
 _FAINT = re.compile(r"rgba\((\d+), ?(\d+), ?(\d+), ?0?\.?([01]\d*|0)\)")
+_UNKNOWN = ("UNKNOWN", "BLIND")  # the word decides: a colour is only how somebody drew it
 NOTHING = {"#5b6470", "#8b93a1", "#848e9c"}
 # In Grafana a run of hard spaces breaks a tile's name in two lines: what stands after it is the line below the word.
 _LINE_BELOW = re.compile("\N{NO-BREAK SPACE}{4,} ?")
@@ -81,7 +82,11 @@ def _none(panel: Mapping[str, Any]) -> dict[str, Any]:
 
 def look(said: Shown, value: Cell) -> str:
     """Return how a tile looks: calm, unknown, or loud."""
-    if said.color.lower() in NOTHING or (value is None and said.color.lower() not in CALM and not said.state):
+    if (
+        said.text.startswith(_UNKNOWN)
+        or said.color.lower() in NOTHING
+        or (value is None and said.color.lower() not in CALM and not said.state)
+    ):
         return "unknown"
     return "calm" if said.color.lower() in CALM or _FAINT.fullmatch(said.color) else "loud"
 

@@ -42,19 +42,23 @@ def _organize(frames: Sequence[Frame], options: Options) -> list[Frame]:
 
 
 def _merge(frames: Sequence[Frame], _options: Options) -> list[Frame]:
-    """Make one table: rows that agree in all columns that they share become one row."""
+    """Make one table: rows that agree in the words that all tables have, and contradict each other nowhere, become one."""
     columns: dict[str, Field] = {f.name: f for frame in frames for f in frame.fields}
-    numbers = {name for name, f in columns.items() if f.kind == "number"}
+    words = [{f.name for f in frame.fields if f.kind == "string"} for frame in frames]
+    shared = set.intersection(*words) if words else set()
+    apart = not shared and any(words)
     rows: list[dict[str, Cell]] = []
-    found: dict[tuple[tuple[str, Cell], ...], dict[str, Cell]] = {}
+    found: dict[tuple[Cell, ...], list[dict[str, Cell]]] = {}
     for frame in frames:
         for index in range(len(frame)):
             row = {f.name: f.values[index] for f in frame.fields}
-            key = tuple(sorted((n, v) for n, v in row.items() if n not in numbers and n != "Time"))
-            there = found.get(key)
-            if there is None or any(n in there and n in numbers for n in row):
-                found[key] = there = {}
+            alike = found.setdefault(tuple(row.get(name) for name in sorted(shared)), [])
+            fits = (r for r in alike if all(r.get(n, v) == v for n, v in row.items() if n != "Time"))
+            there = None if apart else next(fits, None)
+            if there is None:
+                there = {}
                 rows.append(there)
+                alike.append(there)
             there.update(row)
     return [_table(columns, rows)] if frames else []
 

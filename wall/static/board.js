@@ -9,7 +9,7 @@ const PATIENCE = 15000, LOST_AFTER = 15000, WATCH = 1000, FONT_PATIENCE = 1500, 
 const DRAW = { stat, gauge: dials, bargauge: bars, timeseries: series, "state-timeline": states, table, text: prose };
 const find = (selector) => document.querySelector(selector);
 const uid = decodeURIComponent(location.pathname.split("/")[2] || "");
-let shown = null, page = null, timer = 0, heardAt = Date.now(), every = 10, asked = 0;
+let shown = null, page = null, timer = 0, heardAt = Date.now(), every = 10, asked = 0, early = null;
 document.body.classList.toggle("kiosk", new URLSearchParams(location.search).has("kiosk"));
 
 function show(data) {
@@ -173,11 +173,16 @@ function query() {
   return out;
 }
 
+function ask() {
+  return fetch(`/api/d/${encodeURIComponent(uid)}?${query()}`, { cache: "no-store", signal: AbortSignal.timeout(PATIENCE) });
+}
+
 async function renew() {
   clearTimeout(timer);
   const turn = ++asked;
   try {
-    const answer = await fetch(`/api/d/${encodeURIComponent(uid)}?${query()}`, { cache: "no-store", signal: AbortSignal.timeout(PATIENCE) });
+    const answer = await (early ?? ask());
+    early = null;
     const data = await answer.json();
     if (turn !== asked) return; // a later choice is on its way
     if (page !== null && data.page && data.page !== page) location.reload();
@@ -192,6 +197,7 @@ async function renew() {
       document.body.dataset.ready = "1";
     }
   } catch (error) {
+    early = null;
     if (turn !== asked) return;
     console.warn("no new state:", error);
     watch();
@@ -231,7 +237,9 @@ function again() {
   for (const body of document.querySelectorAll(".body.chart")) redraw(body);
 }
 
+// The first question is on its way while the letters are.
 async function start() {
+  if (uid) (early = ask()).catch(() => {}); // what went wrong is told where it is awaited
   await Promise.race([document.fonts.load("600 16px Inter").catch(() => {}), new Promise((done) => setTimeout(done, FONT_PATIENCE))]);
   if (!uid) return list();
   document.fonts.addEventListener("loadingdone", again);

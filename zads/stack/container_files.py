@@ -156,9 +156,9 @@ def go_flags(config: Config) -> dict[str, list[str]]:
 
 def memory_needed(arguments: list[str]) -> int:
     """Return how many MB a Java program may take."""
-    heap = next(int(word[4:-1]) for word in arguments if word.startswith("-Xmx"))
-    direct = next((int(word[25:-1]) for word in arguments if word.startswith("-XX:MaxDirectMemorySize=")), 0)
-    return heap + direct + _BESIDES_HEAP
+    heap, direct = "-Xmx", "-XX:MaxDirectMemorySize="
+    sizes = [word.removeprefix(flag) for word in arguments for flag in (heap, direct) if word.startswith(flag)]
+    return sum(int(size.removesuffix("m")) for size in sizes) + _BESIDES_HEAP
 
 
 def kafka_side(config: Config) -> dict[str, str]:

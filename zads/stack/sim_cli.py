@@ -152,7 +152,7 @@ def _fill(_args: argparse.Namespace) -> int:
 def _fail_task(_args: argparse.Namespace) -> int:
     if not _ready():
         return 1
-    control.change(here().control, lambda c: c["simulator"].update({"fail_task": True}))
+    control.change(here().control, lambda c: c["simulator"].update({"fail_task": True, "public": True}))
     try:
         topics = trouble_mirror.fail_tasks(load(here().site))
     except KafkaFailure as error:
@@ -191,7 +191,9 @@ def _late(args: argparse.Namespace) -> int:
 def _flag(args: argparse.Namespace) -> int:
     if not _ready():
         return 1
-    control.change(here().control, lambda c: c["simulator"].update({args.verb: True}))
+    # In a private block no garbage would come to the public cluster.
+    flags = {args.verb: True, **({"public": True} if args.verb == "garbage" else {})}
+    control.change(here().control, lambda c: c["simulator"].update(flags))
     what = {
         "clouds": "No exposures",
         "garbage": "One packet in five is garbage",
@@ -240,7 +242,7 @@ def _heal(args: argparse.Namespace) -> int:
             for key in [key for key in part if names is None or key in names]:
                 del part[key]
         slowed = any(one.get("rate_share") is not None or "commits" in one for one in content["communities"].values())
-        if not slowed and "late_seconds" not in content["simulator"]:
+        if not slowed and not {"late_seconds", "fail_task", "garbage"} & content["simulator"].keys():
             content["simulator"].pop("public", None)
 
     after = control.change(paths.control, take_back)

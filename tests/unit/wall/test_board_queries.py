@@ -146,6 +146,14 @@ def test_tables_are_merged_ordered_and_renamed():
     assert _rows(frame) == [(None, "ampel", 9.0), (1.0, "lasair", 4.0), (0.0, "fink", None)]
 
 
+def test_tables_with_columns_of_their_own_are_merged_by_what_they_share():
+    """One knows the version, the other how long it is up: one row for each service; what contradicts stays apart."""
+    versions = _table(service=["kafka", "mirror"], version=["17", "17"])
+    up = _table(service=["mirror", "kafka", "kafka"], up=[5.0, 9.0, 8.0])
+    (frame,) = transform([versions, up], [{"id": "merge"}])
+    assert _rows(frame) == [("kafka", "17", 9.0), ("mirror", "17", 5.0), ("kafka", None, 8.0)]
+
+
 def test_tables_are_joined_by_a_column():
     joined = transform(
         [_table(a=["x", "y"], b=[1.0, 2.0]), _table(a=["y"], c=[3.0])], [{"id": "joinByField", "options": {"byField": "a"}}]

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from wall.boards import fields, reduce, times, units
+from wall.boards.draw_values import look
+from wall.boards.fields import Shown
 from wall.boards.frames import Field, legend
 from wall.boards.times import BadTime
 
@@ -147,3 +149,19 @@ def test_points_are_as_far_apart_as_the_picture_is_wide():
     assert times.step(span, 480, 10) == 60
     assert times.step(span, 100_000, 10) == 10
     assert times.written(times.step(times.between("now-90d", "now", 1e9), 400, 10)) == "6h"
+
+
+@pytest.mark.parametrize(
+    ("shown", "value", "expected"),
+    [
+        (Shown("ON TIME", "#2f8f83"), 0.0, "calm"),
+        (Shown("READING", "rgba(170, 178, 189, 0.09)"), 1.0, "calm"),
+        (Shown("BEHIND", "#ffb91a"), 5.0, "loud"),
+        (Shown("UNKNOWN", "#123456"), -1.0, "unknown"),
+        (Shown("BLIND: no data", "#2f8f83"), None, "unknown"),
+        (Shown("no data", "#a7b0bb"), None, "unknown"),
+    ],
+)
+def test_a_tile_is_calm_loud_or_unknown(shown: Shown, value: float | None, expected: str):
+    """What is not known never looks well, whatever colour the dashboard gave it."""
+    assert look(shown, value) == expected
