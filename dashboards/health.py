@@ -210,7 +210,8 @@ def _foot() -> list[tuple[stat.Panel, int]]:
     on_call = {1: Word(_BLANK, Fill.QUIET), ask.GONE: Word(_BLANK, Fill.UNKNOWN)}
     small = style.FOOT
     return [
-        (tile("UTC", SIGNALS["now"].description, "time:HH:mm", [Ask(ask.NOW, "UTC")], size=small, nothing="UTC —"), 4),
+        (tile("UTC", SIGNALS["now"].description, "time:HH:mm", [Ask(ask.NOW, "UTC")], size=small, nothing="UTC —"), 3),
+        (tile("LOCAL", "The time at the site.", "time:HH:mm", [Ask(ask.LOCAL, "local")], size=small, nothing="local —"), 3),
         (
             tile(
                 "DATA",
@@ -220,7 +221,7 @@ def _foot() -> list[tuple[stat.Panel, int]]:
                 size=small,
                 nothing="data: BLIND",
             ),
-            5,
+            4,
         ),
         (
             tile(
@@ -232,7 +233,7 @@ def _foot() -> list[tuple[stat.Panel, int]]:
                 size=small,
                 nothing="on call: UNKNOWN",
             ),
-            7,
+            6,
         ),
         (
             tile(

@@ -42,7 +42,10 @@ PAGE = f"time() - {_oldest('page')}"
 TICKET = f"(time() - {_oldest('ticket')}) unless on () {_firing('page')}"
 _ALL_SEEN = '(min(up{job=~"kafka-lag|broker-egress|alert-arrival|services"}) == 1)'
 _ANSWER = f"{_ALL_SEEN} and on () (min(zads_service_answering) == 1)"
-WELL = saying.named(f"({_ANSWER} and on () {_SEEN}) * 0", "headline", "ALL WELL") + f" unless on () {_firing('page|ticket')}"
+# An exporter that has just begun answers, and has nothing to say yet: what the other rows need has to be there.
+_READ = " and on () ".join(f'(max(zads_cluster_readable{{cluster="{name}"}}) == 1)' for name in ("upstream", "public"))
+_WHOLE = f"{_ANSWER} and on () {_READ} and on () (zads_observing_night >= 0)"
+WELL = saying.named(f"({_WHOLE} and on () {_SEEN}) * 0", "headline", "ALL WELL") + f" unless on () {_firing('page|ticket')}"
 BLIND = saying.first(
     saying.named(f"vector({GONE}) unless on () {_SEEN}", "headline", "BLIND"),
     saying.named(
@@ -186,6 +189,7 @@ def part(name: str) -> str:
 
 
 NOW = "vector(time() * 1000)"
+LOCAL = "(time() + max(zads_site_utc_offset_seconds)) * 1000"
 AGE = "round(time() - max(timestamp(up)))"
 DATA_WELL, DATA_OLD = f"({AGE}) <= {FRESH}", f"({AGE}) > {FRESH}"
 ON_CALL = saying.first(

@@ -517,6 +517,7 @@ _add(
     "The night that observing belongs to, by UTC date of solar midnight; always 1.",
 )
 _add(_SERVICES, "gauge", "zads_night_end_timestamp_seconds", "", "When the Sun next rises above the site's limit.")
+_add(_SERVICES, "gauge", "zads_site_utc_offset_seconds", "", "The site's local time minus UTC: dashboards know no time zones.")
 _add(
     _SERVICES,
     "gauge",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from prometheus_client.metrics_core import Metric
 
@@ -38,9 +39,12 @@ class Sky:
         info.add_metric([night.night_name(when, site.longitude)], 1)
         if (dawn := self._next_dawn(now)) is not None:
             end.add_metric([], dawn)
+        offset = gauge("zads_site_utc_offset_seconds")
+        local = when.astimezone(ZoneInfo(site.timezone)).utcoffset() or timedelta()
+        offset.add_metric([], local.total_seconds())
         quarter = quarter_of(when, site.longitude)
         dark.add_metric([str(quarter)], quarter_dark_seconds(quarter, site))
-        return [altitude, observing, info, end, dark]
+        return [altitude, observing, info, end, offset, dark]
 
     def _next_dawn(self, now: float) -> float | None:
         """Return when the Sun next rises above the limit; never a dawn that is over."""

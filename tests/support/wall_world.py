@@ -100,6 +100,7 @@ class World:
     def sky(self, *, dark: bool) -> None:
         """Say whether it is dark; four hours of the night are left."""
         self.put("zads_observing_night", float(dark))
+        self.put("zads_site_utc_offset_seconds", -8 * 3600)
         self.put("zads_night_end_timestamp_seconds", self.now + 4 * 3600 if dark else self.now - 5 * 3600)
 
     def arrivals(self, upstream: Values, public: Values) -> None:

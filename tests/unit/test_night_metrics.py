@@ -112,3 +112,10 @@ def test_what_is_no_quarter_is_refused_with_an_example(text: str) -> None:
 
 def test_quarters_are_read_as_people_write_them() -> None:
     assert parse_quarter("2026q4") == parse_quarter(" 2026-Q4 ") == Quarter(2026, 4)
+
+
+@pytest.mark.parametrize(("month", "hours"), [(1, -8), (7, -7)])
+def test_local_time_follows_the_sites_clock(month: int, hours: int) -> None:
+    """Palomar is eight hours behind UTC in winter, seven in summer."""
+    values = _values(Sky(PALOMAR), datetime(2026, month, 10, 8, tzinfo=UTC))
+    assert values["site_utc_offset_seconds"][1] == hours * 3600

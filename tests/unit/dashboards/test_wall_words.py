@@ -13,7 +13,9 @@ from dashboards import wall_queries as ask
 from dashboards.saying import NBSP
 
 EXPORTERS = ("kafka-lag", "broker-egress", "alert-arrival", "services")
-SEEN = {f'up{{job="{job}"}}': "1x200" for job in EXPORTERS} | {'zads_service_answering{service="kafka-public"}': "1x200"}
+UP = {f'up{{job="{job}"}}': "1x200" for job in EXPORTERS} | {'zads_service_answering{service="kafka-public"}': "1x200"}
+READ = {f'zads_cluster_readable{{cluster="{name}"}}': "1x200" for name in ("upstream", "public")}
+SEEN = UP | READ | {"zads_observing_night": "0x200"}
 PAGE = 'ALERTS{alertname="ServiceDown", alertstate="firing", headline="KAFKA DOWN", severity="page"}'
 TICKET = 'ALERTS{alertname="CommunityLagging", alertstate="firing", headline="LASAIR BEHIND", severity="ticket"}'
 FIRING = {
@@ -60,11 +62,24 @@ def test_numbers_become_the_words_that_people_use(tmp_path: Path) -> None:
         (SEEN | {k: v for k, v in FIRING.items() if "LASAIR" in k}, "ticket", '{headline="LASAIR BEHIND"}', 600),
         (SEEN | {'up{job="services"}': "1x60 0x140"}, "blind", '{headline="CANNOT SEE ALL"}', -1),
         (SEEN | {'zads_service_answering{service="kafka-public"}': "0x200"}, "blind", '{headline="NOT ALL ANSWER"}', -1),
+        (UP | READ, "blind", '{headline="CANNOT SEE ALL"}', -1),
+        (UP | {"zads_observing_night": "0x200"}, "blind", '{headline="CANNOT SEE ALL"}', -1),
         ({k: v.replace("200", "110") for k, v in SEEN.items()}, "blind", '{headline="BLIND"}', -1),
         ({k: v.replace("200", "110") for k, v in (SEEN | FIRING).items()}, "blind", '{headline="BLIND"}', -1),
         ({}, "blind", '{headline="BLIND"}', -1),
     ],
-    ids=["well", "a page before a ticket", "a ticket", "an exporter gone", "a service", "old data", "old alerts", "nothing"],
+    ids=[
+        "well",
+        "a page before a ticket",
+        "a ticket",
+        "an exporter gone",
+        "a service",
+        "no night yet",
+        "no cluster read yet",
+        "old data",
+        "old alerts",
+        "nothing",
+    ],
 )
 def test_the_headline_is_one_and_true(
     tmp_path: Path, series: dict[str, str], answers: str, labels: str, value: float
