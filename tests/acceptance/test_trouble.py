@@ -54,7 +54,7 @@ def test_kafka_dead_for_good_pages_within_a_minute(stack: Stack, calm: int) -> N
     for message in found.values():
         assert "since" in message["text"].lower(), message
         assert "first" in message["text"].lower(), message
-        assert "systemctl status kafka-public" in message["text"], message
+        assert "zads stack logs kafka-public" in message["text"], message
     stack.wait(30, "the wall says KAFKA DOWN", lambda: _wall()["headline"]["word"].startswith("KAFKA DOWN"))
     text = page_text("http://127.0.0.1:28080/")
     assert "KAFKA DOWN" in text
