@@ -118,8 +118,8 @@ def test_slow_lasair_is_a_ticket_that_names_it(stack: Stack, calm: int) -> None:
 
 def test_late_alerts_name_the_stage(stack: Stack, calm: int) -> None:
     """Alerts that come late from IPAC are a ticket that says so, not a page."""
-    stack.zads("sim", "late", "600")
-    found = stack.wait(240, "late from IPAC", lambda: stack.messages(calm, "late from ipac", "firing", TICKET))
+    stack.zads("sim", "late", "900")  # an exposure takes ten minutes at least, and the goal is twenty
+    found = stack.wait(300, "late from IPAC", lambda: stack.messages(calm, "late from ipac", "firing", TICKET))
     assert "20 min" in found["email"]["text"]
     assert not [m for m in stack.inbox()[calm:] if m["channel"] == "pagerduty"]
     stack.zads("sim", "heal")

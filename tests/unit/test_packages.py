@@ -23,7 +23,7 @@ TOOLS = """
 FILES = """
     Makefile .ci/run pyproject.toml requirements.lock zads/__init__.py zads/cache.py zads/stack/__init__.py zads/stack/programs.py
     zads/stack/paths.py zads/stack/errors.py zads/stack/lock.py zads/stack/pom.xml scripts/packages scripts/venv
-    scripts/tests scripts/down scripts/apt.bash scripts/common.bash
+    scripts/tests scripts/down scripts/apt.bash scripts/common.bash scripts/compose-test
 """.split()  # noqa: SIM905 - same
 
 APT_GET = """\

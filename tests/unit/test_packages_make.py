@@ -199,11 +199,12 @@ def test_without_a_browser_its_tests_are_left_out_aloud(machine: Machine) -> Non
 
 
 def test_ci_installs_make_where_it_is_missing(machine: Machine) -> None:
-    """And runs the README's command, without asking."""
+    """And runs the README's command, without asking; containers are not run by one who is not root, and that is said."""
     (machine.bin / "make").rename(machine.fake / "make")
     machine.put("apt-get", APT_GET + 'case " $* " in *" install "*" make "*) cp -P "$FAKE/make" "$BIN/" ;; esac')
     code, text = machine.ended(machine.start("bash", ".ci/run"))
     assert code == 0, text
     assert "Installing make ..." in text
+    assert "docker-compose.yml is not run here: Podman needs root" in text
     assert f"pytest {_STACK} tests/acceptance" in machine.calls
     assert os.access(machine.bin / "make", os.X_OK)
